@@ -1,0 +1,25 @@
+# LibTorch as the pip wheel ships it. The wheel's own TorchConfig.cmake asks for a CUDA toolkit at configure time; this module
+# finds the same libraries and asks for nothing else. Targets: Torch::c10, Torch::cpu.
+set(Torch_ROOT "${CMAKE_SOURCE_DIR}/.deps/torch/torch" CACHE PATH "The torch/ folder of the 2.11 wheel")
+find_path(Torch_INCLUDE_DIR ATen/ATen.h PATHS ${Torch_ROOT} PATH_SUFFIXES include NO_DEFAULT_PATH)
+foreach(library c10 torch_cpu)
+  find_library(Torch_${library}_LIBRARY ${library} PATHS ${Torch_ROOT} PATH_SUFFIXES lib NO_DEFAULT_PATH)
+endforeach()
+
+if(Torch_INCLUDE_DIR)
+  file(STRINGS ${Torch_INCLUDE_DIR}/torch/headeronly/version.h version_lines REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+  list(TRANSFORM version_lines REPLACE "[^0-9]+" "")
+  list(JOIN version_lines "." Torch_VERSION)
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Torch REQUIRED_VARS Torch_INCLUDE_DIR Torch_c10_LIBRARY Torch_torch_cpu_LIBRARY
+  VERSION_VAR Torch_VERSION REASON_FAILURE_MESSAGE "run launch/setup.sh, which fetches LibTorch into .deps/")
+
+if(Torch_FOUND AND NOT TARGET Torch::cpu)
+  add_library(Torch::c10 SHARED IMPORTED)
+  set_target_properties(Torch::c10 PROPERTIES IMPORTED_LOCATION ${Torch_c10_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES "${Torch_INCLUDE_DIR};${Torch_INCLUDE_DIR}/torch/csrc/api/include")
+  add_library(Torch::cpu SHARED IMPORTED)
+  set_target_properties(Torch::cpu PROPERTIES IMPORTED_LOCATION ${Torch_torch_cpu_LIBRARY} INTERFACE_LINK_LIBRARIES Torch::c10)
+endif()

@@ -1,0 +1,125 @@
+#include "acm/acm_layer.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <string>
+
+#include "acm/cost.h"
+#include "core/error.h"
+#include "nn/random_tensor.h"
+
+namespace acm {
+namespace {
+
+at::Tensor rows_of(const at::Tensor& tokens) { return tokens.reshape({-1, tokens.size(-1)}); }
+
+// [allowed, learners]: 1 where a token that runs k learners runs learner n, so that mixture x this = the share of each
+// learner.
+at::Tensor runs_learner(const AcmShape& shape, const at::TensorOptions& options) {
+  const at::Tensor counts = at::arange(shape.min_k, shape.learners + 1, options.dtype(at::kLong));
+  const at::Tensor learners = at::arange(1, shape.learners + 1, options.dtype(at::kLong));
+  return counts.unsqueeze(1).ge(learners.unsqueeze(0)).to(options.dtype());
+}
+
+}  // namespace
+
+AcmLayer::AcmLayer(const AcmShape& shape) : shape_(shape) {
+  TORCH_CHECK(shape.width > 0 && shape.learners > 0 && shape.learner_width > 0, "an ACM of impossible sizes");
+  TORCH_CHECK(shape.min_k >= 0 && shape.min_k <= shape.learners, "min_k must lie in 0..learners");
+  w1 = register_parameter("w1", at::zeros({shape.width, shape.hidden()}));
+  b1 = register_parameter("b1", at::zeros({shape.hidden()}));
+  w2 = register_parameter("w2", at::zeros({shape.hidden(), shape.width}));
+  if (shape.output_bias) b2 = register_parameter("b2", at::zeros({shape.learners, shape.width}));
+}
+
+at::Tensor AcmLayer::forward(const at::Tensor& tokens, nn::TokenContext& context) {
+  nn::SiteRecord unread;
+  nn::SiteRecord& record = context.recorder ? context.recorder->at(context.site) : unread;
+  if (context.choice) return run_fixed(tokens, *context.choice, record);
+  if (!gate_) {
+    throw Error(Fault::kUsage, "cannot choose learners at site " + std::to_string(context.site) +
+                                   ": this model has no gates; make them with 'acm_dist --phase 2', or evaluate with a "
+                                   "fixed number of learners");
+  }
+  record.logits = gate_->forward(tokens);
+  if (!context.training) {
+    record.choice = best_class(record.logits) + shape_.min_k;
+    return chosen(tokens, record.choice);
+  }
+  const at::Tensor uniform =
+      nn::token_uniform(context.noise, context.positions, context.site, tokens.size(1), shape_.allowed());
+  const at::Tensor noise = gumbel_noise(uniform).to(record.logits.options());
+  record.mixture = straight_through_choice(record.logits, noise, gate_->config().temperature);
+  record.choice = best_class(record.mixture.detach()) + shape_.min_k;
+  return mixed(tokens, context.gate_task_gradient ? record.mixture : record.mixture.detach());
+}
+
+at::Tensor AcmLayer::run_fixed(const at::Tensor& tokens, int64_t count, nn::SiteRecord& record) const {
+  if (count < 0 || count > shape_.learners) {
+    throw Error(Fault::kUsage, "cannot run " + std::to_string(count) + " learners: the model has 0 to " +
+                                   std::to_string(shape_.learners) + " at a site");
+  }
+  record.choice = at::full(tokens.sizes().slice(0, tokens.dim() - 1), count, tokens.options().dtype(at::kLong));
+  return run_first_learners(rows_of(tokens), count, weights()).view(tokens.sizes());
+}
+
+int64_t AcmLayer::macs_per_token() const {
+  return shape_.learners * learner_macs_per_token(shape_) + (gate_ ? gate_->macs_per_token() : 0);
+}
+
+at::Tensor AcmLayer::hidden(const at::Tensor& tokens) const {
+  const at::Tensor values = acm::apply(shape_.activation, at::addmm(b1, rows_of(tokens), w1));
+  return tokens.dim() == 2 ? values : values.unflatten(0, tokens.sizes().slice(0, tokens.dim() - 1));
+}
+
+at::Tensor AcmLayer::prefixes(const at::Tensor& tokens) const {
+  const at::Tensor values = hidden(tokens);
+  std::vector<at::Tensor> sums = {at::zeros_like(tokens)};
+  for (int64_t n = 0; n < shape_.learners; ++n) {
+    const int64_t begin = n * shape_.learner_width;
+    at::Tensor output =
+        at::matmul(values.narrow(-1, begin, shape_.learner_width), w2.narrow(0, begin, shape_.learner_width));
+    if (b2.defined()) output = output + b2.select(0, n);
+    sums.push_back(sums.back() + output);
+  }
+  return at::stack(sums, -2);
+}
+
+at::Tensor AcmLayer::mixed(const at::Tensor& tokens, const at::Tensor& mixture) const {
+  const at::Tensor shares = at::matmul(mixture, runs_learner(shape_, mixture.options()));  // [..., learners]
+  const at::Tensor by_learner = hidden(tokens).unflatten(-1, {shape_.learners, shape_.learner_width});
+  const at::Tensor output = at::matmul((by_learner * shares.unsqueeze(-1)).flatten(-2), w2);
+  return b2.defined() ? output + at::matmul(shares, b2) : output;
+}
+
+at::Tensor AcmLayer::chosen(const at::Tensor& tokens, const at::Tensor& choice) const {
+  return run_chosen_learners(rows_of(tokens), choice.reshape({-1}), weights()).view(tokens.sizes());
+}
+
+LearnerWeights AcmLayer::weights() const { return {w1, b1, w2, b2, shape_.learners, shape_.activation}; }
+
+void AcmLayer::add_gate(const GateConfig& config) {
+  TORCH_CHECK(!gate_, "the layer has a gate already");
+  gate_ = register_module("gate", std::make_shared<Gate>(shape_.width, shape_.allowed(), config));
+  gate_->to(w1.device(), w1.scalar_type());
+}
+
+void AcmLayer::initialise(StreamKey key) {
+  const at::NoGradGuard no_grad;
+  const double inner = 1.0 / std::sqrt(static_cast<double>(shape_.width));
+  const double outer = 1.0 / std::sqrt(static_cast<double>(shape_.hidden()));
+  nn::fill_uniform(w1, key.with("w1"), -inner, inner);
+  nn::fill_uniform(b1, key.with("b1"), -inner, inner);
+  nn::fill_uniform(w2, key.with("w2"), -outer, outer);
+  if (b2.defined()) b2.zero_();
+}
+
+}  // namespace acm

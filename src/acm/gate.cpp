@@ -1,0 +1,69 @@
+#include "acm/gate.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "core/error.h"
+#include "nn/random_tensor.h"
+
+namespace acm {
+
+Json GateConfig::description() const {
+  return Json::object(
+      {{"hidden", hidden}, {"depth", depth}, {"activation", to_string(activation)}, {"temperature", temperature}});
+}
+
+GateConfig GateConfig::from(const Json& description) {
+  GateConfig config{description.at("hidden").as_int(), description.at("depth").as_int(),
+                    activation_from(description.at("activation").as_string()),
+                    description.at("temperature").as_double()};
+  if (config.hidden < 1 || config.depth < 1 || !(config.temperature > 0)) {
+    throw Error(Fault::kData,
+                "cannot build the gates that a model file describes: hidden and depth must be at least 1 "
+                "and temperature positive, got " +
+                    description.dump());
+  }
+  return config;
+}
+
+Gate::Gate(int64_t width, int64_t allowed, const GateConfig& config) : config_(config) {
+  TORCH_CHECK(width > 0 && allowed > 0 && config.hidden > 0 && config.depth > 0, "a gate of impossible sizes");
+  for (int64_t layer = 0; layer < config.depth; ++layer) {
+    const int64_t in = layer == 0 ? width : config.hidden;
+    const int64_t out = layer + 1 == config.depth ? allowed : config.hidden;
+    auto linear = register_module(std::to_string(layer), std::make_shared<torch::nn::Module>());
+    weights_.push_back(linear->register_parameter("weight", at::zeros({out, in})));
+    biases_.push_back(linear->register_parameter("bias", at::zeros({out})));
+  }
+}
+
+at::Tensor Gate::forward(const at::Tensor& tokens) const {
+  at::Tensor values = at::linear(tokens, weights_[0], biases_[0]);
+  for (size_t layer = 1; layer < weights_.size(); ++layer) {
+    values = at::linear(acm::apply(config_.activation, values), weights_[layer], biases_[layer]);
+  }
+  return values;
+}
+
+int64_t Gate::macs_per_token() const {
+  int64_t macs = 0;
+  for (const at::Tensor& weight : weights_) macs += weight.numel();
+  return macs;
+}
+
+void Gate::initialise(StreamKey key) {
+  const at::NoGradGuard no_grad;
+  for (size_t layer = 0; layer < weights_.size(); ++layer) {
+    const double bound = 1.0 / std::sqrt(static_cast<double>(weights_[layer].size(1)));
+    const StreamKey layer_key = key.with(layer);
+    nn::fill_uniform(weights_[layer], layer_key.with("weight"), -bound, bound);
+    nn::fill_uniform(biases_[layer], layer_key.with("bias"), -bound, bound);
+  }
+}
+
+}  // namespace acm

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <vector>
+
+#include "acm/activation.h"
+#include "core/json.h"
+#include "core/random.h"
+
+namespace acm {
+
+struct GateConfig {
+  int64_t hidden = 4;
+  int64_t depth = 2;  // linear layers
+  Activation activation = Activation::kGelu;
+  double temperature = 0.8;
+  Json description() const;
+  static GateConfig from(const Json& description);
+};
+
+// Tokens to logits over the allowed counts (method.md 2): `depth` linear layers, named 0, 1, ..., with the activation
+// between them.
+class Gate : public torch::nn::Module {
+ public:
+  Gate(int64_t width, int64_t allowed, const GateConfig& config);
+  at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> [..., allowed]
+  int64_t macs_per_token() const;
+  const GateConfig& config() const { return config_; }
+  // Uniform in +-1/sqrt(fan-in), each parameter from its own stream.
+  void initialise(StreamKey key);
+
+ private:
+  std::vector<at::Tensor> weights_, biases_;  // [out, in], [out]
+  GateConfig config_;
+};
+
+at::Tensor gumbel_noise(const at::Tensor& uniform);  // -log(-log u)
+// Hard Gumbel-softmax: exactly one-hot at argmax(logits + noise) going forward, softmax((logits + noise) / temperature)
+// going backward.
+at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& noise, double temperature);
+// Class of the largest logit, the lowest among equals; int64 without the last axis.
+at::Tensor best_class(const at::Tensor& logits);
+
+}  // namespace acm

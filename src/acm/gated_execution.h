@@ -1,0 +1,25 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "acm/activation.h"
+
+namespace acm {
+
+// Borrowed weights of one layer's learners, shaped as in AcmLayer.
+struct LearnerWeights {
+  const at::Tensor &w1, &b1, &w2, &b2;  // b2 undefined without output bias
+  int64_t learners;
+  Activation activation;
+};
+
+// h(z, count) of every token: one pair of products on the first count * b columns of w1 and rows of w2. tokens [rows,
+// width] -> [rows, width].
+at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights);
+
+// h(z, choice) for each token by one pair of products per count: tokens are ordered by count, and the block of those
+// with exactly k multiplies the first k b columns of w1 and rows of w2, so no learner runs that was not chosen. tokens
+// [rows, width], choice int64 [rows] -> [rows, width].
+at::Tensor run_chosen_learners(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights);
+
+}  // namespace acm

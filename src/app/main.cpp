@@ -1,0 +1,68 @@
+#include <c10/util/Exception.h>
+
+#include <iostream>
+
+#include "app/evaluate_command.h"
+#include "app/options.h"
+#include "app/signals.h"
+#include "app/threads.h"
+#include "app/train_command.h"
+#include "core/error.h"
+
+namespace {
+
+using namespace acm;
+
+#ifdef ACM_CHECKED
+constexpr bool kChecked = true;
+#else
+constexpr bool kChecked = false;
+#endif
+
+int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
+  const auto groups = world.connect(kChecked);
+  app::Options options;
+  std::unique_ptr<app::LoadedSettings> loaded;
+  comm::together(groups.control, [&] { options = app::parse_options(argc, argv, groups.control.is_root()); });
+  if (options.command == app::Options::Command::kNothing) return 0;
+  if (options.command == app::Options::Command::kReference) {
+    phases::Settings defaults;
+    if (groups.control.is_root()) std::cout << config::reference_page(defaults.describe()) << std::flush;
+    return 0;
+  }
+  comm::together(groups.control, [&] { loaded = std::make_unique<app::LoadedSettings>(options); });
+  if (options.print_config) {
+    if (groups.control.is_root()) std::cout << config::print(loaded->fields, loaded->origins) << std::flush;
+    return 0;
+  }
+  if (options.command == app::Options::Command::kEvaluate) return app::evaluate_command(options, *loaded, world, groups);
+  return app::train_command(options, *loaded, world, groups, signals);
+}
+
+// One sentence to standard error. An error that all ranks hold is rank 0's to print, and all leave in order; one that this rank alone met ends the others.
+int fail(comm::World& world, int code, const std::string& message, bool shared) {
+  const auto& place = world.place();
+  if (!shared || place.rank == 0) {
+    const auto who = !shared && place.size > 1 ? "rank " + std::to_string(place.rank) + ": " : std::string();
+    std::cerr << "acm_dist: " << who << message << std::endl;
+  }
+  if (!shared && place.size > 1) world.abort(code);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  app::ensure_passive_waiting(argv);
+  app::StopSignals signals;
+  comm::World world(argc, argv);
+  try {
+    return run(argc, argv, world, signals);
+  } catch (const Error& error) {
+    return fail(world, static_cast<int>(error.fault()), error.what(), error.shared());
+  } catch (const c10::Error& error) {
+    return fail(world, static_cast<int>(Fault::kInternal), std::string("internal error, please report it: ") + error.what_without_backtrace(), false);
+  } catch (const std::exception& error) {
+    return fail(world, static_cast<int>(Fault::kInternal), std::string("internal error, please report it: ") + error.what(), false);
+  }
+}

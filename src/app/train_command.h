@@ -1,0 +1,12 @@
+#pragma once
+
+#include "app/load_settings.h"
+#include "app/signals.h"
+#include "comm/world.h"
+
+namespace acm::app {
+
+// `acm_dist --phase ...`: everything between a checked command line and an exit code. Collective over all ranks.
+int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups, StopSignals& signals);
+
+}  // namespace acm::app

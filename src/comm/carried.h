@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "comm/communicator.h"
+
+namespace acm::comm {
+
+// TORCH_CHECKs that a communicator carries this tensor: on the host, contiguous, of a dtype named in communicator.h.
+void check_carried(const at::Tensor& tensor);
+
+// The Work of an operation that is already over.
+std::unique_ptr<Work> make_done_work();
+
+}  // namespace acm::comm

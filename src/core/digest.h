@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace acm {
+
+// XXH3-64 over everything given to update(), as 16 hexadecimal digits. Finds damage; it is not cryptographic.
+class Digest {
+ public:
+  Digest();
+  ~Digest();
+  Digest(const Digest&) = delete;
+  Digest& update(const void* bytes, int64_t count);
+  Digest& update(std::string_view bytes) { return update(bytes.data(), static_cast<int64_t>(bytes.size())); }
+  std::string hex() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+std::string digest_of(std::string_view bytes);
+// Reads the file in pieces; Error(kData) where it cannot be read.
+std::string digest_of_file(const std::filesystem::path& path);
+
+}  // namespace acm

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace acm::data {
+
+// Samples of one slice, padded to a common length where they differ.
+struct Batch {
+  at::Tensor inputs;  // images [samples, channels, height, width]; waveforms [samples, time]
+  at::Tensor
+      lengths;  // int64 [samples]: valid extent of each input along its last axis; undefined where nothing is padded
+  at::Tensor labels;     // int64 [samples]
+  at::Tensor positions;  // int64 [samples]: places in the schedule, the key of a sample's randomness
+  int64_t samples() const { return positions.numel(); }
+};
+
+}  // namespace acm::data

@@ -1,0 +1,205 @@
+#include "io/activation_cache.h"
+
+#include <ATen/ops/empty.h>
+#include <c10/core/ScalarType.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "core/digest.h"
+#include "core/file.h"
+#include "io/cache_layout.h"
+#include "io/key_difference.h"
+#include "io/segment_file.h"
+#include "io/segment_table.h"
+
+namespace acm::io {
+namespace {
+
+bool is_there(const std::filesystem::path& file) {
+  std::error_code failure;
+  const bool there = std::filesystem::exists(file, failure);
+  if (failure) throw errno_error("cannot look at " + file.string(), failure.value());
+  return there;
+}
+
+std::string unreadable(const Error& error) { return std::string("not readable (") + error.what() + ")"; }
+
+// A file that the disk cannot give back is damaged like any other; what is wrong with this process is not the file's
+// fault.
+SegmentCheck checked_table(const std::filesystem::path& file) {
+  try {
+    return read_segment_table(FileHandle(file, FileHandle::Mode::kRead));
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kData) throw;
+    return {{}, unreadable(error)};
+  }
+}
+
+// Damaged segments are no matter here: fault_of() will say so, and they are captured again.
+void refuse_other_keys(const std::filesystem::path& folder, const Json& key) {
+  for (const auto& file : segment_files(folder)) {
+    const SegmentCheck check = checked_table(file);
+    if (!check.fault.empty() || check.table.key == key) continue;
+    throw Error(Fault::kUsage, "cannot use the cache in " + folder.string() + ": " + file.filename().string() +
+                                   " was made for other settings: " + key_difference(check.table.key, key) +
+                                   "; choose another cache.dir or delete that one");
+  }
+}
+
+at::Tensor checked_values(const at::Tensor& values, const std::string& name, int64_t rows, int64_t width,
+                          at::ScalarType dtype) {
+  TORCH_CHECK(values.defined() && values.dim() == 2 && values.size(0) == rows && values.size(1) == width &&
+                  values.scalar_type() == dtype,
+              name, " must be [", rows, ", ", width, "] of ", c10::toString(dtype));
+  return values.detach().to(at::kCPU).contiguous();
+}
+
+at::Tensor checked_offsets(const at::Tensor& offsets, int64_t samples) {
+  TORCH_CHECK(
+      offsets.defined() && offsets.dim() == 1 && offsets.scalar_type() == at::kLong && offsets.size(0) == samples + 1,
+      "offsets must be int64 [", samples + 1, "]");
+  const at::Tensor plain = offsets.to(at::kCPU).contiguous();
+  const auto* values = plain.const_data_ptr<int64_t>();
+  TORCH_CHECK(values[0] == 0 && std::is_sorted(values, values + samples + 1), "offsets must ascend from 0");
+  return plain;
+}
+
+}  // namespace
+
+struct ActivationCache::Impl {
+  // A segment that has been read: its table, and the datasets whose digest was seen to be right.
+  struct Opened {
+    SegmentTable table;
+    std::set<std::string> verified;
+  };
+
+  Impl(const std::filesystem::path& folder, const CacheLayout& layout)
+      : folder(folder), layout(layout), key(full_key(layout)) {}
+
+  std::filesystem::path folder;
+  CacheLayout layout;
+  Json key;
+  std::map<int64_t, Opened> opened;
+
+  // The table of a usable segment, or why it is none.
+  SegmentCheck check(int64_t segment) const {
+    TORCH_CHECK(segment >= 0 && segment < layout.segments(), "segment ", segment, " of ", layout.segments());
+    if (!is_there(segment_path(folder, segment))) return {{}, "missing"};
+    SegmentCheck check = checked_table(segment_path(folder, segment));
+    if (check.fault.empty()) check.fault = difference(segment, check.table);
+    return check;
+  }
+
+  std::string difference(int64_t segment, const SegmentTable& table) const {
+    if (table.key != key) return "of another key: " + key_difference(table.key, key);
+    if (table.segment != segment) return "a copy of segment " + std::to_string(table.segment);
+    if (table.samples != layout.samples_in(segment)) {
+      return "of " + std::to_string(table.samples) + " samples instead of " +
+             std::to_string(layout.samples_in(segment));
+    }
+    for (const auto& [path, bytes] : dataset_bytes(layout, segment, table.rows)) {
+      const auto found = table.datasets.find(path);
+      if (found == table.datasets.end() || found->second.bytes != bytes)
+        return path + " is not there or of another size";
+    }
+    return {};
+  }
+
+  [[noreturn]] void damaged(int64_t segment, const std::string& why) {
+    opened.erase(segment);  // whoever replaces the file makes it worth another look
+    throw SegmentDamage(
+        segment, "cannot read " + segment_path(folder, segment).string() + ": it is " + why + "; capture it again");
+  }
+
+  Opened& open(int64_t segment) {
+    if (const auto found = opened.find(segment); found != opened.end()) return found->second;
+    SegmentCheck found = check(segment);
+    if (!found.fault.empty()) damaged(segment, found.fault);
+    return opened[segment] = {std::move(found.table), {}};
+  }
+
+  at::Tensor read(int64_t segment, const std::string& path, at::ScalarType dtype, std::vector<int64_t> shape) {
+    Opened& from = open(segment);
+    const StoredDataset stored = from.table.datasets.at(path);
+    at::Tensor values = at::empty(shape, at::TensorOptions().dtype(dtype));
+    auto* bytes = static_cast<char*>(values.mutable_data_ptr());
+    try {
+      FileHandle(segment_path(folder, segment), FileHandle::Mode::kRead).read(bytes, stored.bytes, stored.offset);
+    } catch (const Error& error) {
+      if (error.fault() != Fault::kData) throw;
+      damaged(segment, unreadable(error));
+    }
+    if (!from.verified.contains(path)) {
+      if (digest_of({bytes, static_cast<size_t>(stored.bytes)}) != stored.digest) {
+        damaged(segment, "changed: the values of " + path + " differ from their digest");
+      }
+      from.verified.insert(path);
+    }
+    return values;
+  }
+};
+
+ActivationCache::ActivationCache(std::filesystem::path folder, CacheLayout layout)
+    : folder_(std::move(folder)), layout_(std::move(layout)) {
+  check_layout(layout_);
+  impl_ = std::make_shared<Impl>(folder_, layout_);
+  make_folder(folder_);
+  refuse_other_keys(folder_, impl_->key);
+}
+
+std::filesystem::path ActivationCache::path_of(int64_t segment) const { return segment_path(folder_, segment); }
+
+std::optional<std::string> ActivationCache::fault_of(int64_t segment) const {
+  const std::string fault = impl_->check(segment).fault;
+  return fault.empty() ? std::nullopt : std::optional(fault);
+}
+
+void ActivationCache::write(int64_t segment, const SegmentData& data) const {
+  const size_t sites = layout_.sites.size();
+  TORCH_CHECK(segment >= 0 && segment < layout_.segments(), "segment ", segment, " of ", layout_.segments());
+  TORCH_CHECK(data.inputs.size() == sites && data.outputs.size() == sites, "a segment has inputs and outputs by site");
+  const int64_t samples = layout_.samples_in(segment);
+  const at::Tensor offsets = checked_offsets(data.offsets, samples);
+  const int64_t rows = offsets.const_data_ptr<int64_t>()[samples];
+
+  SegmentContent content;
+  content.table = {impl_->key, segment, layout_.first_sample(segment), samples, rows, {}};
+  content.datasets.push_back({std::string(kOffsets), offsets});
+  for (size_t i = 0; i < sites; ++i) {
+    const CachedSite& site = layout_.sites[i];
+    content.groups.push_back("/" + site.name);
+    const std::string input = input_path(site.name), output = output_path(site.name);
+    if (owns_input(site)) {
+      content.datasets.push_back({input, checked_values(data.inputs[i], input, rows, site.input_width, layout_.dtype)});
+    } else {
+      content.links.push_back({input, input_path(site.input_of)});
+    }
+    content.datasets.push_back(
+        {output, checked_values(data.outputs[i], output, rows, site.output_width, layout_.dtype)});
+  }
+  write_segment_file(path_of(segment), std::move(content));
+  impl_->opened.erase(segment);
+}
+
+at::Tensor ActivationCache::read_input(int64_t segment, const std::string& name) {
+  const CachedSite& owner = site_named(layout_, site_named(layout_, name).input_of);
+  return impl_->read(segment, input_path(owner.name), layout_.dtype, {rows(segment), owner.input_width});
+}
+
+at::Tensor ActivationCache::read_output(int64_t segment, const std::string& name) {
+  const CachedSite& site = site_named(layout_, name);
+  return impl_->read(segment, output_path(name), layout_.dtype, {rows(segment), site.output_width});
+}
+
+at::Tensor ActivationCache::read_offsets(int64_t segment) {
+  return impl_->read(segment, std::string(kOffsets), at::kLong, {layout_.samples_in(segment) + 1});
+}
+
+int64_t ActivationCache::rows(int64_t segment) { return impl_->open(segment).table.rows; }
+
+}  // namespace acm::io

@@ -1,0 +1,73 @@
+#include "io/hdf5.h"
+
+#include <cstdlib>
+
+#include "core/error.h"
+
+namespace acm::io {
+namespace {
+
+// The innermost entry of the error stack, which names the cause.
+herr_t keep_cause(unsigned, const H5E_error2_t* entry, void* cause) {
+  if (entry->desc != nullptr) *static_cast<std::string*>(cause) = entry->desc;
+  return 1;  // any positive value ends the walk
+}
+
+// HDF5 passes errno on only as text: "..., errno = 28, error message = ...".
+int errno_in(const std::string& cause) {
+  constexpr std::string_view kMark = "errno = ";
+  const size_t at = cause.find(kMark);
+  return at == std::string::npos ? 0 : std::atoi(cause.c_str() + at + kMark.size());
+}
+
+}  // namespace
+
+QuietHdf5::QuietHdf5() {
+  H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+QuietHdf5::~QuietHdf5() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+
+void throw_hdf5_error(const std::string& doing) {
+  std::string cause;
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_cause, &cause);
+  if (const int error_number = errno_in(cause); error_number != 0) {
+    throw errno_error("cannot " + doing, error_number, Fault::kResource);
+  }
+  throw Error(Fault::kResource, "cannot " + doing + ": HDF5 says: " + (cause.empty() ? "nothing" : cause));
+}
+
+Hdf5Id::Hdf5Id(hid_t id, Close close, const std::string& doing) : id_(id), close_(close) {
+  if (id < 0) throw_hdf5_error(doing);
+}
+
+Hdf5Id::~Hdf5Id() {
+  if (id_ >= 0) close_(id_);
+}
+
+void Hdf5Id::close(const std::string& doing) { check_hdf5(close_(std::exchange(id_, H5I_INVALID_HID)), doing); }
+
+void check_hdf5(herr_t status, const std::string& doing) {
+  if (status < 0) throw_hdf5_error(doing);
+}
+
+void write_attribute(hid_t object, const char* name, const std::string& text) {
+  const std::string doing = std::string("write the HDF5 attribute ") + name;
+  const Hdf5Id type(H5Tcopy(H5T_C_S1), H5Tclose, doing);
+  check_hdf5(H5Tset_size(*type, text.empty() ? 1 : text.size()), doing);
+  check_hdf5(H5Tset_strpad(*type, H5T_STR_NULLPAD), doing);
+  check_hdf5(H5Tset_cset(*type, H5T_CSET_UTF8), doing);
+  const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose, doing);
+  const Hdf5Id attribute(H5Acreate2(object, name, *type, *space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, doing);
+  check_hdf5(H5Awrite(*attribute, *type, text.c_str()), doing);
+}
+
+void write_attribute(hid_t object, const char* name, int64_t number) {
+  const std::string doing = std::string("write the HDF5 attribute ") + name;
+  const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose, doing);
+  const Hdf5Id attribute(H5Acreate2(object, name, H5T_STD_I64LE, *space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, doing);
+  check_hdf5(H5Awrite(*attribute, H5T_NATIVE_INT64, &number), doing);
+}
+
+}  // namespace acm::io

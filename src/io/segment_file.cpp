@@ -1,0 +1,140 @@
+#include "io/segment_file.h"
+
+#include <c10/core/ScalarType.h>
+#include <c10/util/Exception.h>
+
+#include <bit>
+
+#include "core/digest.h"
+#include "core/file.h"
+#include "io/hdf5.h"
+
+namespace acm::io {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "payloads are little-endian");
+
+std::string_view bytes_of(const at::Tensor& values) {
+  return {static_cast<const char*>(values.const_data_ptr()), static_cast<size_t>(values.nbytes())};
+}
+
+// HDF5 1.10 has no half precision of its own, but can describe it; bfloat16 readers must be told by the attribute
+// `dtype`.
+Hdf5Id file_type(at::ScalarType dtype) {
+  const std::string doing = "make an HDF5 type";
+  switch (dtype) {
+    case at::kLong:
+      return {H5Tcopy(H5T_STD_I64LE), H5Tclose, doing};
+    case at::kDouble:
+      return {H5Tcopy(H5T_IEEE_F64LE), H5Tclose, doing};
+    case at::kFloat:
+      return {H5Tcopy(H5T_IEEE_F32LE), H5Tclose, doing};
+    case at::kBFloat16:
+      return {H5Tcopy(H5T_STD_U16LE), H5Tclose, doing};
+    case at::kHalf: {
+      Hdf5Id half(H5Tcopy(H5T_IEEE_F32LE), H5Tclose, doing);
+      check_hdf5(H5Tset_fields(*half, 15, 10, 5, 0, 10),
+                 doing);  // sign, exponent (place, bits), mantissa (place, bits)
+      check_hdf5(H5Tset_size(*half, 2), doing);
+      check_hdf5(H5Tset_ebias(*half, 15), doing);
+      return half;
+    }
+    default:
+      TORCH_CHECK(false, "the activation cache cannot hold ", c10::toString(dtype));
+  }
+}
+
+// Times of creation and the choice of format by library version would make equal content differ in bytes.
+Hdf5Id properties(hid_t kind, const std::string& doing) {
+  Hdf5Id list(H5Pcreate(kind), H5Pclose, doing);
+  check_hdf5(H5Pset_obj_track_times(*list, false), doing);
+  return list;
+}
+
+Hdf5Id create_file(const std::filesystem::path& path, const std::string& doing) {
+  const Hdf5Id creation = properties(H5P_FILE_CREATE, doing);
+  const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, doing);
+  check_hdf5(H5Pset_libver_bounds(*access, H5F_LIBVER_V18, H5F_LIBVER_V18), doing);
+  // The partial file is ours alone, and some network file systems refuse locks.
+  check_hdf5(H5Pset_file_locking(*access, false, true), doing);
+  return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, *creation, *access), H5Fclose, doing};
+}
+
+// Allocates the dataset without writing its values; tells where they go.
+StoredDataset create_dataset(hid_t file, const SegmentContent::Dataset& dataset, const std::string& doing) {
+  const Hdf5Id creation = properties(H5P_DATASET_CREATE, doing);
+  check_hdf5(H5Pset_layout(*creation, H5D_CONTIGUOUS), doing);
+  check_hdf5(H5Pset_alloc_time(*creation, H5D_ALLOC_TIME_EARLY), doing);
+  check_hdf5(H5Pset_fill_time(*creation, H5D_FILL_TIME_NEVER), doing);
+  const std::vector<hsize_t> extents(dataset.values.sizes().begin(), dataset.values.sizes().end());
+  const Hdf5Id space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose, doing);
+  const Hdf5Id type = file_type(dataset.values.scalar_type());
+  const Hdf5Id id(H5Dcreate2(file, dataset.path.c_str(), *type, *space, H5P_DEFAULT, *creation, H5P_DEFAULT), H5Dclose,
+                  doing);
+  StoredDataset stored{0, static_cast<int64_t>(dataset.values.nbytes()), digest_of(bytes_of(dataset.values))};
+  write_attribute(*id, "dtype", std::string(cache_dtype_name(dataset.values.scalar_type())));
+  write_attribute(*id, "xxh3", stored.digest);
+  if (stored.bytes > 0) {
+    const haddr_t offset = H5Dget_offset(*id);
+    if (offset == HADDR_UNDEF) throw_hdf5_error(doing);
+    stored.offset = static_cast<int64_t>(offset);
+  }
+  return stored;
+}
+
+// The whole HDF5 structure, closed again before any payload is written.
+void write_structure(const std::filesystem::path& path, SegmentContent& content) {
+  const std::string doing = "write " + path.string();
+  const QuietHdf5 quiet;
+  Hdf5Id file = create_file(path, doing);
+  write_attribute(*file, "key", content.table.key.dump());
+  write_attribute(*file, "segment", content.table.segment);
+  write_attribute(*file, "first_sample", content.table.first_sample);
+  write_attribute(*file, "samples", content.table.samples);
+  const Hdf5Id group_creation = properties(H5P_GROUP_CREATE, doing);
+  for (const std::string& group : content.groups) {
+    const Hdf5Id id(H5Gcreate2(*file, group.c_str(), H5P_DEFAULT, *group_creation, H5P_DEFAULT), H5Gclose, doing);
+  }
+  for (const auto& dataset : content.datasets) {
+    content.table.datasets[dataset.path] = create_dataset(*file, dataset, doing);
+  }
+  for (const auto& link : content.links) {
+    check_hdf5(H5Lcreate_hard(*file, link.target.c_str(), *file, link.path.c_str(), H5P_DEFAULT, H5P_DEFAULT), doing);
+  }
+  file.close(doing);
+}
+
+}  // namespace
+
+std::string_view cache_dtype_name(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kLong:
+      return "int64";
+    case at::kDouble:
+      return "float64";
+    case at::kFloat:
+      return "float32";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    default:
+      TORCH_CHECK(false, "the activation cache cannot hold ", c10::toString(dtype));
+  }
+}
+
+void write_segment_file(const std::filesystem::path& path, SegmentContent content) {
+  AtomicFile target(path);
+  write_structure(target.partial(), content);
+  {
+    const FileHandle file(target.partial(), FileHandle::Mode::kWrite);
+    for (const auto& dataset : content.datasets) {
+      const StoredDataset& stored = content.table.datasets.at(dataset.path);
+      file.write(dataset.values.const_data_ptr(), stored.bytes, stored.offset);
+    }
+    append_segment_table(file, content.table);
+  }
+  target.commit();
+}
+
+}  // namespace acm::io

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+
+namespace acm::nn {
+
+// tokens weight' + bias. Parameters are uninitialised, as everywhere in this room: Backbone::initialise() or a file
+// sets them.
+class Linear final : public torch::nn::Module {
+ public:
+  Linear(int64_t in, int64_t out);
+  at::Tensor forward(const at::Tensor& tokens) const;  // [..., in] -> [..., out]
+
+  at::Tensor weight, bias;  // [out, in], [out]
+};
+
+// Normalises each token over its width, then scales and shifts.
+class LayerNorm final : public torch::nn::Module {
+ public:
+  LayerNorm(int64_t width, double eps);
+  at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> the same shape
+
+  at::Tensor weight, bias;  // [width]
+
+ private:
+  double eps_;
+};
+
+}  // namespace acm::nn

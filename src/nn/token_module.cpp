@@ -1,0 +1,36 @@
+#include "nn/token_module.h"
+
+#include <array>
+
+#include "core/error.h"
+
+namespace acm::nn {
+namespace {
+
+struct KindName {
+  SiteKind kind;
+  const char* name;
+};
+constexpr std::array kKindNames = {KindName{SiteKind::kFeedForward, "ffn"}, KindName{SiteKind::kQuery, "q"},
+                                   KindName{SiteKind::kKey, "k"}, KindName{SiteKind::kValue, "v"},
+                                   KindName{SiteKind::kOutput, "o"}};
+
+}  // namespace
+
+std::string to_string(SiteKind kind) {
+  for (const auto& entry : kKindNames) {
+    if (entry.kind == kind) return entry.name;
+  }
+  throw std::logic_error("a site kind without a name");
+}
+
+SiteKind site_kind_from(const std::string& name) {
+  for (const auto& entry : kKindNames) {
+    if (entry.name == name) return entry.kind;
+  }
+  throw Error(Fault::kData, "cannot read the site kind '" + name + "': expected ffn, q, k, v or o");
+}
+
+int64_t min_learners(SiteKind kind) { return kind == SiteKind::kFeedForward ? 0 : 1; }
+
+}  // namespace acm::nn

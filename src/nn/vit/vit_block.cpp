@@ -1,0 +1,59 @@
+#include "nn/vit/vit_block.h"
+
+#include <ATen/ops/scaled_dot_product_attention.h>
+
+#include <algorithm>
+
+#include "nn/dense.h"
+
+namespace acm::nn {
+namespace {
+
+std::shared_ptr<TokenModule> dense_module(SiteKind kind, const VitConfig& config) {
+  if (kind == SiteKind::kFeedForward) return std::make_shared<DenseFeedForward>(config.width, config.hidden);
+  return std::make_shared<DenseProjection>(config.width);
+}
+
+}  // namespace
+
+VitBlock::VitBlock(const VitConfig& config, size_t first_site) : heads_(config.heads), first_site_(first_site) {
+  norm1_ = register_module("norm1", std::make_shared<LayerNorm>(config.width, config.eps));
+  norm2_ = register_module("norm2", std::make_shared<LayerNorm>(config.width, config.eps));
+  for (size_t slot = 0; slot < kSites.size(); ++slot) {
+    sites_[slot] = register_module(to_string(kSites[slot]), dense_module(kSites[slot], config));
+  }
+}
+
+at::Tensor VitBlock::forward(const at::Tensor& tokens, TokenContext& context) {
+  const at::Tensor attended = tokens.add(attention(norm1_->forward(tokens), context));
+  return attended.add(run_site(SiteKind::kFeedForward, norm2_->forward(attended), context));
+}
+
+void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {
+  sites_.at(slot) = replace_module(to_string(kSites.at(slot)), std::move(module));
+}
+
+at::Tensor VitBlock::attention(const at::Tensor& tokens, TokenContext& context) {
+  const auto by_head = [this](const at::Tensor& projected) {
+    return projected.unflatten(-1, {heads_, projected.size(-1) / heads_}).transpose(1, 2);
+  };
+  const at::Tensor query = by_head(run_site(SiteKind::kQuery, tokens, context));
+  const at::Tensor key = by_head(run_site(SiteKind::kKey, tokens, context));
+  const at::Tensor value = by_head(run_site(SiteKind::kValue, tokens, context));
+  const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value);
+  return run_site(SiteKind::kOutput, mixed.transpose(1, 2).flatten(2), context);
+}
+
+at::Tensor VitBlock::run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context) {
+  const auto slot = static_cast<size_t>(std::ranges::find(kSites, kind) - kSites.begin());
+  context.site = first_site_ + slot;
+  at::Tensor output = sites_[slot]->forward(tokens, context);
+  if (context.recorder != nullptr && context.recorder->keeps_activations()) {
+    SiteRecord& record = context.recorder->at(context.site);
+    record.input = tokens;
+    record.output = output;
+  }
+  return output;
+}
+
+}  // namespace acm::nn

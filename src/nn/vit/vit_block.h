@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <memory>
+
+#include "nn/layers.h"
+#include "nn/token_module.h"
+#include "nn/vit/vit.h"
+
+namespace acm::nn {
+
+// Pre-norm attention and feed-forward network, each in a residual. Its five sites stand in kSites, in the order of
+// execution.
+class VitBlock final : public torch::nn::Module {
+ public:
+  static constexpr std::array kSites = {SiteKind::kQuery, SiteKind::kKey, SiteKind::kValue, SiteKind::kOutput,
+                                        SiteKind::kFeedForward};
+
+  // `first_site`: index of this block's first site in the backbone.
+  VitBlock(const VitConfig& config, size_t first_site);
+  at::Tensor forward(const at::Tensor& tokens, TokenContext& context);  // [samples, tokens, width] -> the same shape
+
+  TokenModule& site(size_t slot) { return *sites_.at(slot); }
+  void replace_site(size_t slot, std::shared_ptr<TokenModule> module);
+
+ private:
+  at::Tensor attention(const at::Tensor& tokens, TokenContext& context);
+  at::Tensor run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context);
+
+  int64_t heads_;
+  size_t first_site_;
+  std::shared_ptr<LayerNorm> norm1_, norm2_;
+  std::array<std::shared_ptr<TokenModule>, kSites.size()> sites_;
+};
+
+}  // namespace acm::nn

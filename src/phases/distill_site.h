@@ -1,0 +1,38 @@
+#pragma once
+
+#include "acm/distillation_loss.h"
+#include "phases/cache_reader.h"
+#include "train/phase.h"
+
+namespace acm::phases {
+
+// Phase 1 of one site: its learners against the teacher's output, on rows of the cache. Its own random streams, optimizer and clip (method.md 3).
+class DistillSite final : public train::Phase {
+ public:
+  DistillSite(const Run& run, const nn::Site& site, CacheReader& reader);
+
+  std::string_view name() const override { return name_of(PhaseId::kDistill); }
+  std::string_view site() const override { return site_.name; }
+  int64_t steps() const override { return steps_; }
+  std::string_view unit() const override { return "tokens"; }
+  int64_t items_per_step() const override { return config_.batch; }
+  std::vector<train::ParameterGroup> parameter_groups() override;
+  void visit_state(train::StateVisitor& visitor) override;
+  at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override;
+  void finish() override;  // writes learners_file()
+
+  // What the site leaves for the assembly of the model: its learners, in safetensors.
+  static std::filesystem::path learners_file(const RunFolder& folder, const std::string& site);
+
+ private:
+  const Run& run_;
+  const nn::Site& site_;
+  const DistillConfig& config_;
+  CacheReader& reader_;
+  Objective objective_;
+  RowOrder order_;
+  AcmLayer layer_;
+  int64_t steps_;
+};
+
+}  // namespace acm::phases

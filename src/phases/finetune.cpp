@@ -1,0 +1,131 @@
+#include "phases/finetune.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "acm/cost.h"
+#include "core/error.h"
+#include "phases/batch_statistics.h"
+#include "phases/module_state.h"
+#include "phases/sample_loader.h"
+
+namespace acm::phases {
+namespace {
+
+class Finetune final : public train::Phase {
+ public:
+  explicit Finetune(const Run& run)
+      : run_(run),
+        config_(run.settings.finetune),
+        model_(load_model(input_model(run.settings, run.folder, PhaseId::kFinetune))),
+        sites_(acm_sites(*model_.backbone)),
+        statistics_(site_costs(), run.settings.acm.budget, config_.entropy_bins == "all" ? EntropyBins::kAll : EntropyBins::kAllowed,
+                    {config_.budget_weight, config_.entropy_weight, config_.diversity_weight}, config_.batch, run.groups.data),
+        loader_(make_sample_loader(run, PhaseId::kFinetune)) {
+    model_.backbone->to(run.settings.dtype());
+  }
+
+  std::string_view name() const override { return name_of(PhaseId::kFinetune); }
+  int64_t steps() const override { return config_.steps_over(run_.train_data.size()); }
+  std::string_view unit() const override { return "samples"; }
+  int64_t items_per_step() const override { return config_.batch; }
+  std::vector<train::ParameterGroup> parameter_groups() override { return one_group(*model_.backbone); }
+  void visit_state(train::StateVisitor& visitor) override { visit_parameters(*model_.backbone, visitor); }
+
+  // With one slice a rank its statistics are gathered between forward and backward. With several, all slices run forward once without gradients first,
+  // because the gradient of the first needs the choices of the last.
+  void begin_step(std::span<const data::Slice> mine) override {
+    batches_.clear();
+    for (const auto& slice : mine) batches_.push_back(loader_->get(slice));
+    first_index_ = mine.front().index;
+    gather_in_loss_ = mine.size() == 1;
+    if (gather_in_loss_) return;
+    at::NoGradGuard no_grad;
+    std::vector<SliceStatistics> statistics;
+    for (const auto& slice : mine) statistics.push_back(forward(slice).statistics);
+    statistics_.gather(statistics);
+  }
+
+  at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
+    const auto pass = forward(slice);
+    if (gather_in_loss_) statistics_.gather({&pass.statistics, 1});
+    const auto task = run_.task.losses(pass.outputs, batch_of(slice)).sum() / static_cast<double>(config_.batch);
+    add_metrics(slice, task.detach(), metrics);
+    return task + statistics_.surrogate(slice, pass.statistics.counts);
+  }
+
+  void finish() override {
+    comm::together(run_.groups.control, [&] {
+      if (!run_.is_root()) return;
+      save_model(run_.folder.model(PhaseId::kFinetune), *model_.backbone, "finetune", model_.description.at("preprocessing"), model_.digest);
+    });
+  }
+
+ private:
+  struct Pass {
+    at::Tensor outputs;
+    SliceStatistics statistics;
+  };
+
+  SiteCosts site_costs() const {
+    SiteCosts costs;
+    for (const auto& site : sites_) {
+      costs.learners = site.layer->shape().learners;
+      costs.min_k.push_back(site.layer->shape().min_k);
+      costs.learner_costs.push_back(static_cast<double>(learner_macs_per_token(site.layer->shape())));
+    }
+    return costs;
+  }
+
+  const data::Batch& batch_of(const data::Slice& slice) const { return batches_.at(static_cast<size_t>(slice.index - first_index_)); }
+
+  Pass forward(const data::Slice& slice) {
+    const auto& batch = batch_of(slice);
+    nn::Recorder recorder(model_.backbone->sites().size(), nn::Recorder::Keep::kChoices);
+    nn::TokenContext context;
+    context.positions = batch.positions;
+    context.noise = run_.key().with("finetune").with("gumbel").with(static_cast<uint64_t>(slice.step));
+    context.training = true;
+    context.gate_task_gradient = config_.gate_task_gradient;
+    context.recorder = &recorder;
+    auto outputs = model_.backbone->forward(batch, context);
+    return {outputs, statistics_of(recorder, sites_, context.valid, model_.backbone->token_counts(batch))};
+  }
+
+  // The terms are values of the whole batch, so one slice of all reports them.
+  void add_metrics(const data::Slice& slice, const at::Tensor& task, train::Metrics& metrics) const {
+    const bool reports = slice.index == 0;
+    const auto& terms = statistics_.terms();
+    const auto of_batch = [&](const at::Tensor& value) { return reports ? value.item<double>() : 0.0; };
+    metrics.add("task", task);
+    metrics.add("loss", task + (reports ? statistics_.weighted() : 0.0));
+    metrics.add("budget", of_batch(terms.budget));
+    metrics.add("entropy", of_batch(terms.entropy));
+    metrics.add("diversity", of_batch(terms.diversity));
+    metrics.add("share", of_batch(terms.share));
+  }
+
+  const Run& run_;
+  const FinetuneConfig& config_;
+  Model model_;
+  std::vector<AcmSite> sites_;
+  BatchStatistics statistics_;
+  std::unique_ptr<data::Loader> loader_;
+  std::vector<data::Batch> batches_;  // of the current step's slices of this rank
+  int first_index_ = 0;
+  bool gather_in_loss_ = true;
+};
+
+}  // namespace
+
+train::Outcome run_finetune(const Run& run) {
+  std::optional<Finetune> phase;
+  comm::together(run.groups.control, [&] {
+    const auto path = input_model(run.settings, run.folder, PhaseId::kFinetune);
+    if (nn::read_model_file(path).description.at("gate").is_null())
+      throw Error(Fault::kUsage, "cannot fine-tune " + path.string() + ": its sites have no gates; run phase 2 on it first");
+    phase.emplace(run);
+  });
+  return train_on_all_ranks(run, PhaseId::kFinetune, *phase);
+}
+
+}  // namespace acm::phases

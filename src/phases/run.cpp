@@ -1,0 +1,112 @@
+#include "phases/run.h"
+
+#include <optional>
+
+#include "core/digest.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "core/json.h"
+#include "config/read.h"
+
+namespace acm::phases {
+namespace {
+
+using Names = std::vector<std::string_view>;
+
+// The result fields that a phase's outcome depends on, beside those of the phases before it, which reach it through its input model.
+Names fields_of(PhaseId phase) {
+  Names names = {"seed", "precision", "data"};
+  const auto also = [&](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
+  switch (phase) {
+    case PhaseId::kPretrain: also({"backbone", "pretrain"}); break;
+    case PhaseId::kDistill: also({"acm", "-acm.budget", "cache", "distill"}); break;
+    case PhaseId::kGating: also({"cache", "gate", "gating"}); break;
+    case PhaseId::kFinetune: also({"acm.budget", "finetune"}); break;
+  }
+  return names;
+}
+
+Json identity_of(const Run& run, PhaseId phase) {
+  const auto input = input_model(run.settings, run.folder, phase);
+  return Json::object({{"config", config::result_fields(run.fields, fields_of(phase))},
+                       {"data", run.train_data.identity()},
+                       {"input", input.empty() ? Json() : Json(digest_of_file(input))}});
+}
+
+// "distill.steps is 800 here and 400 in the folder" for each member that differs.
+void list_differences(const std::string& path, const Json& mine, const Json& theirs, std::string& out) {
+  if (mine == theirs) return;
+  if (mine.is_object() && theirs.is_object()) {
+    for (const auto& [key, value] : mine.as_object()) {
+      const Json* other = theirs.find(key);
+      list_differences(path.empty() ? key : path + "." + key, value, other ? *other : Json(), out);
+    }
+    for (const auto& [key, value] : theirs.as_object())
+      if (!mine.find(key)) list_differences(path.empty() ? key : path + "." + key, Json(), value, out);
+    return;
+  }
+  out += "\n  " + path + ": " + mine.dump() + " here, " + theirs.dump() + " there";
+}
+
+}  // namespace
+
+const TrainingConfig& training_of(const Settings& settings, PhaseId phase) {
+  switch (phase) {
+    case PhaseId::kPretrain: return settings.pretrain;
+    case PhaseId::kDistill: return settings.distill;
+    case PhaseId::kGating: return settings.gating;
+    case PhaseId::kFinetune: return settings.finetune;
+  }
+  throw std::logic_error("unknown phase");
+}
+
+std::filesystem::path input_model(const Settings& settings, const RunFolder& folder, PhaseId phase) {
+  const auto& given = training_of(settings, phase).model;
+  if (!given.empty()) return given;
+  switch (phase) {
+    case PhaseId::kPretrain: return {};
+    case PhaseId::kDistill:
+      return settings.backbone.weights.empty() ? folder.model(PhaseId::kPretrain) : std::filesystem::path(settings.backbone.weights);
+    case PhaseId::kGating: return folder.model(PhaseId::kDistill);
+    case PhaseId::kFinetune: return folder.model(PhaseId::kGating);
+  }
+  throw std::logic_error("unknown phase");
+}
+
+std::filesystem::path teacher_model(const Settings& settings, const RunFolder& folder) {
+  return input_model(settings, folder, PhaseId::kDistill);
+}
+
+void check_identity(const Run& run, PhaseId phase) {
+  const auto path = run.folder.identity(phase);
+  const Json mine = identity_of(run, phase);
+  if (!std::filesystem::exists(path)) {
+    make_folder(path.parent_path());
+    replace_file(path, mine.dump(1) + "\n");
+    return;
+  }
+  const Json theirs = Json::parse(read_file(path), path.string());
+  std::string differences;
+  list_differences("", mine, theirs, differences);
+  if (differences.empty()) return;
+  throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " in " + run.folder.root().string() + " was begun with other settings:" +
+                                 differences + "\nuse another run_dir, put the settings back, or delete " +
+                                 run.folder.checkpoints(phase).string() + " and " + run.folder.model(phase).string() + " to begin the phase anew");
+}
+
+std::function<void(int64_t)> beat_steps(comm::Beat& beat) {
+  return [&beat](int64_t step) { beat.update([&](comm::BeatState& state) { state.step = step; }); };
+}
+
+train::Outcome train_on_all_ranks(const Run& run, PhaseId id, train::Phase& phase) {
+  std::optional<train::MetricsFile> metrics;
+  if (run.is_root()) metrics.emplace(run.folder.metrics());
+  run.beat.update([&](comm::BeatState& state) { state.phase = phase.name(); });
+  train::Trainer trainer(phase, training_of(run.settings, id).trainer(), run.groups, run.folder.checkpoints(id),
+                         {run.log, run.progress, metrics ? &*metrics : nullptr, beat_steps(run.beat)});
+  const auto outcome = trainer.run(run.stop, phase.steps());
+  run.progress.finish(phase.name());
+  return outcome;
+}
+
+}  // namespace acm::phases

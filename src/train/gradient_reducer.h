@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace acm::train {
+
+// Sums gradients over a group while backward is still running. Each gradient is a view into one of a few flat buckets;
+// a bucket is reduced in place when its last gradient has arrived, in index order on every rank, and nothing is copied.
+// Owns the parameters' grad fields while it lives.
+class GradientReducer {
+ public:
+  GradientReducer(std::vector<at::Tensor> parameters, comm::Communicator& group,
+                  int64_t bucket_bytes = int64_t{4} << 20);
+  ~GradientReducer();
+  GradientReducer(const GradientReducer&) = delete;
+
+  void zero();    // gradients back to zero, still views
+  void arm();     // the next backward is the last micro-batch of the step: its gradients are final
+  void finish();  // collective: launches what is left (parameters without a gradient count zero) and waits; gradients
+                  // now hold the sum over the group
+
+  size_t buckets() const;
+  size_t launched_during_backward() const;  // of the last step
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace acm::train

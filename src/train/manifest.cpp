@@ -1,0 +1,88 @@
+#include "train/manifest.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "core/digest.h"
+#include "core/error.h"
+#include "core/file.h"
+
+namespace acm::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kFormat = 1;
+constexpr std::string_view kStepPrefix = "step-";
+
+fs::path manifest_path(const fs::path& step_folder) { return step_folder / "manifest.json"; }
+
+}  // namespace
+
+Json to_json(const TensorRecords& records) {
+  Json json = Json::object();
+  for (const auto& [name, record] : records) {
+    json[name] = Json::object({{"file", record.file}, {"digest", record.digest}});
+  }
+  return json;
+}
+
+TensorRecords records_from(const Json& json) {
+  TensorRecords records;
+  for (const auto& [name, record] : json.as_object()) {
+    records[name] = {record.at("file").as_string(), record.at("digest").as_string()};
+  }
+  return records;
+}
+
+bool has_manifest(const fs::path& step_folder) { return fs::exists(manifest_path(step_folder)); }
+
+void write_manifest(const fs::path& step_folder, const Manifest& manifest) {
+  Json scalars = Json::object();
+  for (const auto& [name, value] : manifest.scalars) scalars[name] = value;
+  const Json content =
+      Json::object({{"format", kFormat}, {"scalars", scalars}, {"tensors", to_json(manifest.tensors)}});
+  const Json whole = Json::object({{"content", content}, {"digest", digest_of(content.dump())}});
+  replace_file(manifest_path(step_folder), whole.dump(1) + "\n");
+}
+
+Manifest read_manifest(const fs::path& step_folder) {
+  const std::string path = manifest_path(step_folder).string();
+  const Json whole = Json::parse(read_file(path), path);
+  const Json& content = whole.at("content");
+  const std::string& expected = whole.at("digest").as_string();
+  const std::string found = digest_of(content.dump());
+  if (found != expected) {
+    throw Error(Fault::kData, path + " is damaged: its content has the digest " + found + ", expected " + expected);
+  }
+  if (const int64_t format = content.at("format").as_int(); format != kFormat) {
+    throw Error(Fault::kUsage, "cannot read " + path + ": it has format " + std::to_string(format) +
+                                   ", and this program reads " + std::to_string(kFormat));
+  }
+  Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
+  for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
+  return manifest;
+}
+
+std::string step_name(int64_t step) {
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%08lld", static_cast<long long>(step));
+  return std::string(kStepPrefix) + digits;
+}
+
+std::vector<int64_t> steps_in(const fs::path& folder) {
+  std::vector<int64_t> steps;
+  if (!fs::exists(folder)) return steps;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(kStepPrefix)) continue;
+    int64_t step = 0;
+    std::from_chars(name.data() + kStepPrefix.size(), name.data() + name.size(), step);
+    if (name == step_name(step)) steps.push_back(step);
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+}  // namespace acm::train

@@ -1,0 +1,72 @@
+#include "acm/gate.h"
+
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "unit/acm/random_layer.h"
+
+namespace acm {
+namespace {
+
+using test::random_tensor;
+using test::relative_difference;
+
+class StraightThrough : public testing::TestWithParam<at::ScalarType> {};
+
+TEST_P(StraightThrough, IsExactlyOneHotForwardAndSoftBackward) {
+  const at::ScalarType dtype = GetParam();
+  const at::Tensor logits = random_tensor({50, 5}, dtype, 1).requires_grad_();
+  const at::Tensor noise = random_tensor({50, 5}, dtype, 2), upstream = random_tensor({50, 5}, dtype, 3);
+  const at::Tensor choice = straight_through_choice(logits, noise, 0.8);
+  EXPECT_EQ(choice.scalar_type(), dtype);
+  EXPECT_TRUE(at::equal(choice, choice.eq(1).to(dtype)));
+  EXPECT_TRUE(choice.sum(-1).eq(1).all().item<bool>());
+  EXPECT_TRUE(at::equal(choice.argmax(-1), (logits + noise).argmax(-1)));
+
+  (choice * upstream).sum().backward();
+  const at::Tensor again = logits.detach().clone().requires_grad_();
+  (((again + noise) / 0.8).softmax(-1) * upstream).sum().backward();
+  EXPECT_LT(relative_difference(logits.grad(), again.grad()), dtype == at::kDouble ? 1e-14 : 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, StraightThrough, testing::Values(at::kFloat, at::kDouble));
+
+TEST(GateChoice, TiesGoToTheLowestCount) {
+  const at::Tensor logits = at::tensor({1.0, 3.0, 3.0, 0.0, 2.0, 2.0, 2.0, 2.0}).view({2, 4});
+  EXPECT_TRUE(at::equal(best_class(logits), at::tensor({1, 0}, at::kLong)));
+  const at::Tensor choice = straight_through_choice(logits, at::zeros_like(logits), 0.8);
+  EXPECT_TRUE(at::equal(choice.argmax(-1), at::tensor({1, 0}, at::kLong)));
+}
+
+TEST(GateChoice, GumbelNoiseIsMinusLogMinusLog) {
+  EXPECT_NEAR(gumbel_noise(at::full({}, 0.25, at::kDouble)).item<double>(), -std::log(-std::log(0.25)), 1e-15);
+}
+
+TEST(Gate, HasNamedLayersAndCountsTheirProducts) {
+  Gate gate(12, 5, {.hidden = 16, .depth = 3, .activation = Activation::kIdentity, .temperature = 0.8});
+  gate.initialise(StreamKey(1));
+  std::vector<std::string> names;
+  for (const auto& parameter : gate.named_parameters()) names.push_back(parameter.key());
+  EXPECT_EQ(names, (std::vector<std::string>{"0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"}));
+  EXPECT_EQ(gate.macs_per_token(), 12 * 16 + 16 * 16 + 16 * 5);
+  EXPECT_EQ(gate.forward(random_tensor({2, 3, 12}, at::kFloat, 1)).sizes(), at::IntArrayRef({2, 3, 5}));
+}
+
+TEST(GateConfig, ReadsItsOwnDescription) {
+  const GateConfig config{7, 3, Activation::kIdentity, 0.5};
+  EXPECT_EQ(GateConfig::from(config.description()).description(), config.description());
+  Json wrong = config.description();
+  wrong["hidden"] = 0;
+  EXPECT_THROW(GateConfig::from(wrong), Error);
+}
+
+}  // namespace
+}  // namespace acm

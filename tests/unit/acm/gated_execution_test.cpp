@@ -1,0 +1,94 @@
+#include "acm/gated_execution.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros_like.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <tuple>
+
+#include "core/random.h"
+#include "unit/acm/random_layer.h"
+
+namespace acm {
+namespace {
+
+using test::random_layer;
+using test::random_tensor;
+using test::relative_difference;
+
+constexpr int64_t kLearners = 4, kWidth = 6, kRows = 41;
+
+// Every learner on every token, those not chosen masked out.
+at::Tensor masked_reference(const AcmLayer& layer, const at::Tensor& tokens, const at::Tensor& choice) {
+  const int64_t b = layer.shape().learner_width;
+  at::Tensor output = at::zeros_like(tokens);
+  for (int64_t n = 0; n < kLearners; ++n) {
+    const at::Tensor hidden = at::gelu(at::matmul(tokens, layer.w1.narrow(1, n * b, b)) + layer.b1.narrow(0, n * b, b));
+    at::Tensor learner = at::matmul(hidden, layer.w2.narrow(0, n * b, b));
+    if (layer.b2.defined()) learner = learner + layer.b2.select(0, n);
+    output = output + learner * choice.gt(n).unsqueeze(1);
+  }
+  return output;
+}
+
+at::Tensor random_choice(uint64_t seed) {
+  at::Tensor choice = at::full({kRows}, 0, at::kLong);
+  for (int64_t row = 0; row < kRows; ++row) {
+    choice[row] = static_cast<int64_t>(random_below(StreamKey(seed), row, kLearners + 1));
+  }
+  return choice;
+}
+
+class GatedExecution : public testing::TestWithParam<std::tuple<at::ScalarType, bool>> {};
+
+TEST_P(GatedExecution, EqualsTheMaskedReference) {
+  const auto [dtype, output_bias] = GetParam();
+  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, output_bias}, dtype);
+  const at::Tensor tokens = random_tensor({kRows, kWidth}, dtype, 2);
+  std::vector<at::Tensor> choices = {random_choice(1), random_choice(2), at::full({kRows}, 0, at::kLong),
+                                     at::full({kRows}, kLearners, at::kLong)};
+  choices.push_back(at::full({kRows}, 1, at::kLong));
+  choices.back()[7] = 3;  // a block of one row
+  for (const at::Tensor& choice : choices) {
+    const at::Tensor expected = masked_reference(*layer, tokens, choice);
+    EXPECT_LE(relative_difference(layer->chosen(tokens, choice), expected), dtype == at::kDouble ? 1e-14 : 1e-6);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Dtypes, GatedExecution,
+                         testing::Combine(testing::Values(at::kFloat, at::kDouble), testing::Bool()));
+
+TEST(GatedExecutionGradients, EqualTheMaskedReference) {
+  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, true}, at::kDouble);
+  const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kDouble, 2).requires_grad_();
+  const at::Tensor upstream = random_tensor({kRows, kWidth}, at::kDouble, 3), choice = random_choice(1);
+  std::vector<at::Tensor> inputs = layer->parameters();
+  inputs.push_back(tokens);
+  const auto gradients_of = [&](const at::Tensor& output) {
+    for (at::Tensor& input : inputs) input.mutable_grad() = at::Tensor();
+    (output * upstream).sum().backward();
+    std::vector<at::Tensor> gradients;
+    for (const at::Tensor& input : inputs) gradients.push_back(input.grad().clone());
+    return gradients;
+  };
+  const auto expected = gradients_of(masked_reference(*layer, tokens, choice));
+  const auto found = gradients_of(layer->chosen(tokens, choice));
+  for (size_t i = 0; i < inputs.size(); ++i) EXPECT_LT(relative_difference(found[i], expected[i]), 1e-13) << i;
+}
+
+// A learner that was not chosen must not run: its weights may be anything.
+TEST(GatedExecutionCost, DoesNotTouchLearnersNobodyChose) {
+  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, false}, at::kDouble);
+  const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kDouble, 2);
+  const at::Tensor choice = random_choice(1).clamp_max(2);
+  const at::Tensor before = layer->chosen(tokens, choice);
+  layer->w1.detach().narrow(1, 6, 6).fill_(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(relative_difference(layer->chosen(tokens, choice), before), 0);
+}
+
+}  // namespace
+}  // namespace acm

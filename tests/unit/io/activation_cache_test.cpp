@@ -1,0 +1,219 @@
+#include "io/activation_cache.h"
+
+#include <ATen/ops/equal.h>
+#include <c10/util/Exception.h>
+#include <gtest/gtest.h>
+
+#include "core/file.h"
+#include "unit/core/expect_error.h"
+#include "unit/core/scratch.h"
+#include "unit/io/cache_example.h"
+
+namespace acm::io {
+namespace {
+
+void write_all(const ActivationCache& cache) {
+  for (int64_t segment = 0; segment < cache.layout().segments(); ++segment) {
+    cache.write(segment, example_data(cache.layout(), segment));
+  }
+}
+
+void read_all(ActivationCache& cache, int64_t segment) {
+  cache.read_offsets(segment);
+  for (const CachedSite& site : cache.layout().sites) {
+    cache.read_input(segment, site.name);
+    cache.read_output(segment, site.name);
+  }
+}
+
+// Whether a new object finds the damage, before reading or while.
+bool finds_damage(const std::filesystem::path& folder, int64_t segment) {
+  ActivationCache cache(folder, example_layout());
+  if (cache.fault_of(segment)) return true;
+  try {
+    read_all(cache, segment);
+  } catch (const SegmentDamage& damage) {
+    return damage.segment() == segment;
+  }
+  return false;
+}
+
+TEST(ActivationCache, ReadsWhatItWrote) {
+  const Scratch scratch;
+  for (const auto dtype : {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16}) {
+    const CacheLayout layout = example_layout(dtype);
+    ActivationCache cache(scratch / c10::toString(dtype), layout);
+    write_all(cache);
+    for (const int64_t segment : {1, 0}) {
+      EXPECT_EQ(cache.fault_of(segment), std::nullopt);
+      const SegmentData data = example_data(layout, segment);
+      EXPECT_EQ(cache.rows(segment), data.outputs[0].size(0));
+      EXPECT_TRUE(at::equal(cache.read_offsets(segment), data.offsets));
+      for (int again = 0; again < 2; ++again) {
+        EXPECT_TRUE(at::equal(cache.read_input(segment, "blocks.0.q"), data.inputs[0]));
+        EXPECT_TRUE(at::equal(cache.read_input(segment, "blocks.0.k"), data.inputs[0]));
+        EXPECT_TRUE(at::equal(cache.read_input(segment, "blocks.0.ffn"), data.inputs[2]));
+        for (size_t i = 0; i < 3; ++i)
+          EXPECT_TRUE(at::equal(cache.read_output(segment, layout.sites[i].name), data.outputs[i]));
+      }
+    }
+  }
+}
+
+TEST(ActivationCache, CountsSegmentsAndBytes) {
+  const CacheLayout layout = example_layout();
+  EXPECT_EQ(layout.segments(), 2);
+  EXPECT_EQ(layout.first_sample(1), 3);
+  EXPECT_EQ(layout.samples_in(0), 3);
+  EXPECT_EQ(layout.samples_in(1), 2);
+  // per token the inputs of 2 sites (2 + 4) and the outputs of 3 (3 + 1 + 4); 4 and 3 offsets
+  EXPECT_EQ(layout.payload_bytes(10), 5 * 10 * (6 + 8) * 4 + (4 + 3) * 8);
+}
+
+TEST(ActivationCache, EveryFlippedByteIsFound) {
+  const Scratch scratch;
+  {
+    const ActivationCache cache(scratch / "cache", example_layout());
+    write_all(cache);
+  }
+  ASSERT_FALSE(finds_damage(scratch / "cache", 0));
+  const auto path = scratch / "cache/segment-00000.h5";
+  const std::string whole = read_file(path);
+  const FileHandle file(path, FileHandle::Mode::kWrite);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const char changed = static_cast<char>(whole[i] ^ (1 << (i % 8)));
+    file.write(&changed, 1, static_cast<int64_t>(i));
+    EXPECT_TRUE(finds_damage(scratch / "cache", 0)) << "byte " << i << " of " << whole.size();
+    file.write(&whole[i], 1, static_cast<int64_t>(i));
+  }
+  EXPECT_FALSE(finds_damage(scratch / "cache", 0));
+}
+
+TEST(ActivationCache, EveryTruncationIsFoundWithoutReadingPayload) {
+  const Scratch scratch;
+  const ActivationCache cache(scratch / "cache", example_layout());
+  write_all(cache);
+  const std::string whole = read_file(cache.path_of(0));
+  for (size_t size = whole.size(); size-- > 0;) {
+    std::filesystem::resize_file(cache.path_of(0), size);
+    const auto fault = cache.fault_of(0);
+    ASSERT_TRUE(fault) << size;
+    EXPECT_TRUE(fault->starts_with("truncated")) << *fault;
+  }
+  replace_file(cache.path_of(0), whole + std::string(16, '\0'));
+  EXPECT_TRUE(cache.fault_of(0));
+}
+
+TEST(ActivationCache, NamesMissingSwappedAndShorterSegments) {
+  const Scratch scratch;
+  ActivationCache cache(scratch / "cache", example_layout());
+  EXPECT_EQ(cache.fault_of(0), "missing");
+  const std::string message =
+      expect_error(Fault::kData, "segment-00000.h5: it is missing", [&] { cache.read_offsets(0); });
+  EXPECT_TRUE(message.ends_with("capture it again"));
+  write_all(cache);
+  EXPECT_EQ(cache.fault_of(0), std::nullopt);
+  EXPECT_NO_THROW(read_all(cache, 0));
+
+  std::filesystem::copy_file(cache.path_of(0), cache.path_of(1), std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(cache.fault_of(1), "a copy of segment 0");
+
+  CacheLayout longer = example_layout();
+  longer.samples = 6;
+  cache.write(1, example_data(example_layout(), 1));
+  const ActivationCache more(scratch / "cache", longer);
+  EXPECT_EQ(more.fault_of(0), std::nullopt);
+  EXPECT_EQ(more.fault_of(1), "of 2 samples instead of 3");
+}
+
+TEST(ActivationCache, ASegmentWrittenAgainIsReadAgain) {
+  const Scratch scratch;
+  ActivationCache cache(scratch / "cache", example_layout());
+  write_all(cache);
+  read_all(cache, 0);
+  const std::string whole = read_file(cache.path_of(0));
+  const at::Tensor output = example_data(example_layout(), 0).outputs[2];
+  const std::string values(static_cast<const char*>(output.const_data_ptr()), output.nbytes());
+  std::string changed = whole;
+  changed[whole.find(values)] ^= 1;
+  replace_file(cache.path_of(0), changed);
+
+  ActivationCache other(scratch / "cache", example_layout());
+  EXPECT_EQ(other.fault_of(0), std::nullopt);
+  EXPECT_NO_THROW(other.read_input(0, "blocks.0.q"));
+  expect_error(Fault::kData, "the values of /blocks.0.ffn/output differ",
+               [&] { other.read_output(0, "blocks.0.ffn"); });
+  other.write(0, example_data(example_layout(), 0));
+  EXPECT_TRUE(at::equal(other.read_output(0, "blocks.0.ffn"), output));
+  EXPECT_EQ(read_file(cache.path_of(0)), whole);
+}
+
+TEST(ActivationCache, AnotherKeyIsRefusedMemberByMember) {
+  const Scratch scratch;
+  { write_all(ActivationCache(scratch / "cache", example_layout())); }
+  CacheLayout other = example_layout(at::kHalf);
+  other.key["seed"] = 8;
+  const std::string message =
+      expect_error(Fault::kUsage, "seed was 7 and is 8", [&] { ActivationCache(scratch / "cache", other); });
+  EXPECT_NE(message.find("dtype was \"float32\" and is \"float16\""), std::string::npos) << message;
+  EXPECT_NE(message.find("segment-00000.h5"), std::string::npos) << message;
+  EXPECT_EQ(message.find("weights"), std::string::npos) << message;
+
+  // A damaged segment cannot speak for its key: it is captured again.
+  for (const auto* name : {"segment-00000.h5", "segment-00001.h5"}) replace_file(scratch / "cache" / name, "damaged");
+  EXPECT_NO_THROW(ActivationCache(scratch / "cache", other));
+}
+
+TEST(ActivationCache, FilesUnderOtherNamesAreNoSegments) {
+  const Scratch scratch;
+  CacheLayout other = example_layout();
+  other.key["seed"] = 8;
+  const ActivationCache elsewhere(scratch / "elsewhere", other);
+  write_all(elsewhere);
+  std::filesystem::create_directories(scratch / "cache");
+  for (const auto* name : {"segment-00000.h5.partial-host-1-1", "segment-.h5", "segment-0000x.h5", "notes.txt"}) {
+    std::filesystem::copy_file(elsewhere.path_of(0), scratch / "cache" / name);
+  }
+  ActivationCache cache(scratch / "cache", example_layout());
+  EXPECT_EQ(cache.fault_of(0), "missing");
+  write_all(cache);
+  EXPECT_NO_THROW(read_all(cache, 0));
+}
+
+TEST(ActivationCache, AFailedWriteLeavesTheOldSegmentAndNothingElse) {
+  const Scratch scratch;
+  ActivationCache cache(scratch / "cache", example_layout());
+  write_all(cache);
+  const std::string whole = read_file(cache.path_of(0));
+  SegmentData bad = example_data(example_layout(), 0);
+  bad.outputs[1] = bad.outputs[1].to(at::kDouble);
+  EXPECT_THROW(cache.write(0, bad), c10::Error);
+  bad = example_data(example_layout(), 0);
+  bad.inputs[2] = bad.inputs[2].narrow(0, 0, 1);
+  EXPECT_THROW(cache.write(0, bad), c10::Error);
+  EXPECT_EQ(read_file(cache.path_of(0)), whole);
+
+  // A folder stands where the file should go: the rename fails after everything was written.
+  std::filesystem::remove(cache.path_of(0));
+  std::filesystem::create_directory(cache.path_of(0));
+  expect_error(Fault::kUsage, "segment-00000.h5", [&] { cache.write(0, example_data(example_layout(), 0)); });
+  const auto all = std::filesystem::directory_iterator(scratch / "cache");
+  EXPECT_EQ(std::distance(begin(all), end(all)), 2);
+}
+
+TEST(ActivationCache, LayoutsThatCannotBeStoredAreBugs) {
+  const Scratch scratch;
+  CacheLayout layout = example_layout();
+  layout.sites[1].input_of = "blocks.0.v";
+  EXPECT_THROW(ActivationCache(scratch / "a", layout), c10::Error);
+  layout = example_layout();
+  layout.sites[1].name = "blocks.0.q";
+  EXPECT_THROW(ActivationCache(scratch / "a", layout), c10::Error);
+  layout = example_layout();
+  layout.sites[2].name = layout.sites[2].input_of = "a/b";
+  EXPECT_THROW(ActivationCache(scratch / "a", layout), c10::Error);
+  EXPECT_EQ(scratch.entries(), 0);
+}
+
+}  // namespace
+}  // namespace acm::io

@@ -1,0 +1,112 @@
+#include "train/gradient_reducer.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/core/expect_error.h"
+#include "unit/train/toy_phase.h"
+
+namespace acm::train {
+namespace {
+
+std::vector<at::Tensor> four_parameters() {
+  std::vector<at::Tensor> parameters;
+  for (uint64_t i = 0; i < 4; ++i) {
+    at::Tensor value = normal_tensor(StreamKey(i), {5, static_cast<int64_t>(i) + 1});
+    if (i == 1) value = value.to(at::kFloat);
+    parameters.push_back(value.set_requires_grad(true));
+  }
+  return parameters;
+}
+
+// Its gradient by parameter i is rank + i + 1 everywhere.
+at::Tensor loss_of(const std::vector<at::Tensor>& parameters, int rank) {
+  at::Tensor loss;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor part = parameters[i].sum().mul(rank + static_cast<int>(i) + 1).to(at::kDouble);
+    loss = loss.defined() ? loss.add(part) : part;
+  }
+  return loss;
+}
+
+void expect_all(const at::Tensor& gradient, double value) {
+  EXPECT_EQ(gradient.min().item<double>(), value);
+  EXPECT_EQ(gradient.max().item<double>(), value);
+}
+
+TEST(GradientReducer, SumsOverMicroBatchesAndRanks) {
+  for (const int size : {1, 2, 3}) {
+    comm::run_local_group(size, [&](comm::Communicator& group) {
+      const std::vector<at::Tensor> parameters = four_parameters();
+      GradientReducer reducer(parameters, group, 64);
+      EXPECT_EQ(reducer.buckets(), 4u);
+      for (int step = 0; step < 2; ++step) {
+        reducer.zero();
+        loss_of(parameters, group.rank()).backward();
+        reducer.arm();
+        loss_of(parameters, group.rank()).backward();
+        reducer.finish();
+        EXPECT_EQ(reducer.launched_during_backward(), 4u);
+        const int ranks = size * (size - 1) / 2;
+        for (size_t i = 0; i < 4; ++i)
+          expect_all(parameters[i].grad(), 2.0 * (ranks + size * (static_cast<int>(i) + 1)));
+      }
+    });
+  }
+}
+
+TEST(GradientReducer, PutsOneTypeInABucket) {
+  const auto solo = comm::make_solo_communicator();
+  EXPECT_EQ(GradientReducer(four_parameters(), *solo).buckets(), 3u);  // parameters 3 and 2; 1, which is float32; 0
+}
+
+TEST(GradientReducer, CountsAParameterWithoutAGradientAsZero) {
+  comm::run_local_group(2, [&](comm::Communicator& group) {
+    const std::vector<at::Tensor> parameters = four_parameters();
+    GradientReducer reducer(parameters, group, 64);
+    reducer.zero();
+    reducer.arm();
+    if (group.rank() == 0) {
+      parameters[0].sum().backward();
+    } else {
+      loss_of(parameters, 0).backward();
+    }
+    EXPECT_EQ(reducer.launched_during_backward(), group.rank() == 0 ? 0u : 4u);
+    reducer.finish();
+    expect_all(parameters[0].grad(), 2);
+    expect_all(parameters[3].grad(), 4);
+  });
+}
+
+TEST(GradientReducer, LeavesTheParametersAlone) {
+  const auto solo = comm::make_solo_communicator();
+  const std::vector<at::Tensor> parameters = four_parameters();
+  { GradientReducer reducer(parameters, *solo); }
+  EXPECT_FALSE(parameters[0].grad().defined());
+  loss_of(parameters, 0).backward();
+  expect_all(parameters[2].grad(), 3);
+}
+
+// Fails at the given all-reduce.
+class FailingCommunicator final : public comm::Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::unique_ptr<comm::Work> all_reduce(at::Tensor, comm::ReduceOp) override {
+    throw Error(Fault::kResource, "the network is gone");
+  }
+  void broadcast(at::Tensor, int) override {}
+  at::Tensor all_gather(const at::Tensor& tensor) override { return tensor; }
+  void barrier() override {}
+};
+
+TEST(GradientReducer, AFailureLeavesBackwardAsItself) {
+  FailingCommunicator group;
+  const std::vector<at::Tensor> parameters = four_parameters();
+  GradientReducer reducer(parameters, group);
+  reducer.zero();
+  reducer.arm();
+  expect_error(Fault::kResource, "the network is gone", [&] { loss_of(parameters, 0).backward(); });
+}
+
+}  // namespace
+}  // namespace acm::train
