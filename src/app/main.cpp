@@ -35,11 +35,13 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
     if (groups.control.is_root()) std::cout << config::print(loaded->fields, loaded->origins) << std::flush;
     return 0;
   }
-  if (options.command == app::Options::Command::kEvaluate) return app::evaluate_command(options, *loaded, world, groups);
+  if (options.command == app::Options::Command::kEvaluate)
+    return app::evaluate_command(options, *loaded, world, groups);
   return app::train_command(options, *loaded, world, groups, signals);
 }
 
-// One sentence to standard error. An error that all ranks hold is rank 0's to print, and all leave in order; one that this rank alone met ends the others.
+// One sentence to standard error. An error that all ranks hold is rank 0's to print, and all leave in order; one that
+// this rank alone met ends the others.
 int fail(comm::World& world, int code, const std::string& message, bool shared) {
   const auto& place = world.place();
   if (!shared || place.rank == 0) {
@@ -61,8 +63,10 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(world, static_cast<int>(error.fault()), error.what(), error.shared());
   } catch (const c10::Error& error) {
-    return fail(world, static_cast<int>(Fault::kInternal), std::string("internal error, please report it: ") + error.what_without_backtrace(), false);
+    return fail(world, static_cast<int>(Fault::kInternal),
+                std::string("internal error, please report it: ") + error.what_without_backtrace(), false);
   } catch (const std::exception& error) {
-    return fail(world, static_cast<int>(Fault::kInternal), std::string("internal error, please report it: ") + error.what(), false);
+    return fail(world, static_cast<int>(Fault::kInternal),
+                std::string("internal error, please report it: ") + error.what(), false);
   }
 }

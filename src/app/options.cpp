@@ -11,18 +11,22 @@ namespace {
 
 void add_config(CLI::App& command, Options& options) {
   command.add_option("--config", options.config, "TOML file with the settings of all phases (docs/config.md)");
-  command.add_option("--set", options.overrides, "section.key=value, over the file's; may be repeated")->take_all()->expected(1);
+  command.add_option("--set", options.overrides, "section.key=value, over the file's; may be repeated")
+      ->take_all()
+      ->expected(1);
 }
 
 }  // namespace
 
 Options parse_options(int argc, char** argv, bool speak) {
   Options options;
-  CLI::App app("acm_dist turns a pretrained Transformer into one that spends computation where it is needed.\n"
-               "Start it with mpirun -n RANKS, or alone; started again with the same arguments it goes on where it was.",
-               "acm_dist");
+  CLI::App app(
+      "acm_dist turns a pretrained Transformer into one that spends computation where it is needed.\n"
+      "Start it with mpirun -n RANKS, or alone; started again with the same arguments it goes on where it was.",
+      "acm_dist");
   app.set_version_flag("--version", version());
-  app.add_option("--phase", options.phase, "0 pretrain, 1 distil, 2 gates, 3 fine-tune, or all: what is missing of them")
+  app.add_option("--phase", options.phase,
+                 "0 pretrain, 1 distil, 2 gates, 3 fine-tune, or all: what is missing of them")
       ->check(CLI::IsMember({"0", "1", "2", "3", "all"}));
   add_config(app, options);
   app.add_flag("--print-config", options.print_config, "show every setting and where it comes from, and stop");
@@ -53,7 +57,8 @@ Options parse_options(int argc, char** argv, bool speak) {
     return options;
   }
   if (*eval) options.command = Options::Command::kEvaluate;
-  if (options.config.empty()) throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");
+  if (options.config.empty())
+    throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");
   if (options.command == Options::Command::kTrain && options.phase.empty() && !options.print_config)
     throw Error(Fault::kUsage, "nothing to do: say which phase with --phase 0, 1, 2, 3 or all");
   return options;

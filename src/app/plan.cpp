@@ -38,9 +38,9 @@ std::string cache_line(const Run& run) {
   const auto layout = phases::cache_layout(run, *backbone, "");
   const auto folder = phases::cache_folder(run);
   const int64_t tokens = phases::tokens_of_first_sample(run, *backbone);
-  return "    cache: " + std::to_string(layout.samples) + " samples in " + std::to_string(layout.segments()) + " segments, " +
-         std::to_string(layout.payload_bytes(tokens) / 1'000'000) + " MB of " + std::to_string(free_bytes(folder) / 1'000'000) + " MB free in " +
-         folder.string() + "\n";
+  return "    cache: " + std::to_string(layout.samples) + " samples in " + std::to_string(layout.segments()) +
+         " segments, " + std::to_string(layout.payload_bytes(tokens) / 1'000'000) + " MB of " +
+         std::to_string(free_bytes(folder) / 1'000'000) + " MB free in " + folder.string() + "\n";
 }
 
 std::string phase_lines(const Run& run, PhaseId phase) {
@@ -48,7 +48,9 @@ std::string phase_lines(const Run& run, PhaseId phase) {
   std::string out = "  phase " + std::to_string(number(phase)) + " " + std::string(name_of(phase));
   if (is_finished(run, phase)) return out + ": finished, " + run.folder.model(phase).string() + " stands\n";
   const bool rows = phase == PhaseId::kDistill || phase == PhaseId::kGating;
-  out += ": " + (rows && config.steps == 0 ? "steps as the cached tokens give" : std::to_string(config.steps_over(run.train_data.size())) + " steps") +
+  out += ": " +
+         (rows && config.steps == 0 ? "steps as the cached tokens give"
+                                    : std::to_string(config.steps_over(run.train_data.size())) + " steps") +
          " of " + std::to_string(config.batch) + (rows ? " tokens" : " samples");
   if (phase == PhaseId::kDistill) return out + ", each site by itself\n" + cache_line(run) + site_lines(run);
   const auto slices = phases::slices_of_rank(run, phase);
@@ -73,16 +75,19 @@ void check_inputs(const Run& run, const std::vector<PhaseId>& wanted, const std:
     if (input.empty() || made_before || std::filesystem::exists(input)) continue;
     std::string advice = "check the path";
     for (const auto maker : phases::kAllPhases)
-      if (input == run.folder.model(maker)) advice = "make it with: acm_dist --phase " + std::to_string(number(maker)) + " --config " + config;
+      if (input == run.folder.model(maker))
+        advice = "make it with: acm_dist --phase " + std::to_string(number(maker)) + " --config " + config;
     if (input == run.folder.model(PhaseId::kPretrain)) advice += ", or name pretrained weights with backbone.weights";
-    throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " starts from " + input.string() + ", which is not there: " + advice);
+    throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " starts from " + input.string() +
+                                   ", which is not there: " + advice);
   }
 }
 
 std::string plan_of(const Run& run, const std::vector<PhaseId>& wanted) {
-  std::string out = "plan for " + std::to_string(run.ranks()) + " rank(s), run folder " + run.folder.root().string() + "\n";
-  out += "  data: " + std::to_string(run.train_data.size()) + " training and " + std::to_string(run.test_data.size()) + " test samples, " +
-         std::to_string(run.train_data.classes()) + " classes\n";
+  std::string out =
+      "plan for " + std::to_string(run.ranks()) + " rank(s), run folder " + run.folder.root().string() + "\n";
+  out += "  data: " + std::to_string(run.train_data.size()) + " training and " + std::to_string(run.test_data.size()) +
+         " test samples, " + std::to_string(run.train_data.classes()) + " classes\n";
   for (const auto phase : wanted) out += phase_lines(run, phase);
   return out;
 }

@@ -11,10 +11,12 @@ namespace acm::app {
 // The phases that --phase asks for, in order. "all" leaves out 0 where the settings name pretrained weights.
 std::vector<phases::PhaseId> wanted_phases(const std::string& phase, const phases::Settings& settings);
 
-// Error(kUsage) where a phase's input model is not there and no phase before it in `wanted` makes it; names the command that does.
+// Error(kUsage) where a phase's input model is not there and no phase before it in `wanted` makes it; names the command
+// that does.
 void check_inputs(const phases::Run& run, const std::vector<phases::PhaseId>& wanted, const std::string& config);
 
-// What a run would do: ranks, data, backbone, and for each phase its steps, its slices, who trains what, and the cache's size. Writes nothing.
+// What a run would do: ranks, data, backbone, and for each phase its steps, its slices, who trains what, and the
+// cache's size. Writes nothing.
 std::string plan_of(const phases::Run& run, const std::vector<phases::PhaseId>& wanted);
 
 }  // namespace acm::app

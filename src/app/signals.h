@@ -5,8 +5,9 @@
 
 namespace acm::app {
 
-// Turns SIGTERM, SIGUSR1 and SIGINT into a stop request. The signals are blocked in this thread and in all that it starts
-// later, and waited for by one thread, so no code ever runs inside a handler: make it before anything starts threads.
+// Turns SIGTERM, SIGUSR1 and SIGINT into a stop request. The signals are blocked in this thread and in all that it
+// starts later, and waited for by one thread, so no code ever runs inside a handler: make it before anything starts
+// threads.
 class StopSignals {
  public:
   StopSignals();

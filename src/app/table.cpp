@@ -52,9 +52,12 @@ std::string result_table(const std::vector<ResultRow>& rows) {
   for (const auto& [name, e] : rows) {
     const bool dense = e.at("mean_learners").as_object().empty();
     cells.push_back({name, percent(e.find("top1")), percent(e.find("top5")), text("%.6f", e.at("gmac").as_double()),
-                     text("%.3f", e.at("share_of_dense").as_double()), dense ? "-" : text("%.3f", e.at("learner_share").as_double()), mean_learners(e)});
+                     text("%.3f", e.at("share_of_dense").as_double()),
+                     dense ? "-" : text("%.3f", e.at("learner_share").as_double()), mean_learners(e)});
   }
-  return aligned(cells) + "GMAC: 10^9 multiply-accumulates counted from shapes; biases, norms, activations and softmax are not counted.\n";
+  return aligned(cells) +
+         "GMAC: 10^9 multiply-accumulates counted from shapes; biases, norms, activations and softmax are not "
+         "counted.\n";
 }
 
 std::string learner_table(const Json& evaluation) {

@@ -15,7 +15,8 @@ struct ResultRow {
 
 // Accuracy, cost and learners of each row, aligned for a terminal.
 std::string result_table(const std::vector<ResultRow>& rows);
-// Mean learners run at each site of one evaluation: a line for each block, a column for each kind of site. Empty for a dense model.
+// Mean learners run at each site of one evaluation: a line for each block, a column for each kind of site. Empty for a
+// dense model.
 std::string learner_table(const Json& evaluation);
 
 }  // namespace acm::app

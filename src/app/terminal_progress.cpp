@@ -21,10 +21,11 @@ std::string duration(double seconds) {
   const auto whole = static_cast<int64_t>(std::llround(seconds));
   char buffer[32];
   if (whole >= 3600) {
-    std::snprintf(buffer, sizeof buffer, "%lld:%02lld:%02lld", static_cast<long long>(whole / 3600), static_cast<long long>(whole / 60 % 60),
-                  static_cast<long long>(whole % 60));
+    std::snprintf(buffer, sizeof buffer, "%lld:%02lld:%02lld", static_cast<long long>(whole / 3600),
+                  static_cast<long long>(whole / 60 % 60), static_cast<long long>(whole % 60));
   } else {
-    std::snprintf(buffer, sizeof buffer, "%lld:%02lld", static_cast<long long>(whole / 60), static_cast<long long>(whole % 60));
+    std::snprintf(buffer, sizeof buffer, "%lld:%02lld", static_cast<long long>(whole / 60),
+                  static_cast<long long>(whole % 60));
   }
   return buffer;
 }
@@ -32,9 +33,10 @@ std::string duration(double seconds) {
 }  // namespace
 
 std::string progress_line(const ProgressReport& report, double seconds_left) {
-  std::string line = std::string(report.phase) + " " + std::to_string(report.done) + "/" + std::to_string(report.total) + " " + std::string(report.unit);
+  std::string line = std::string(report.phase) + " " + std::to_string(report.done) + "/" +
+                     std::to_string(report.total) + " " + std::string(report.unit);
   if (report.has_loss) line += "  loss " + text("%.5g", report.loss);
-  if (report.samples_per_second > 0) line += "  " + text("%.0f", report.samples_per_second) + " samples/s";
+  if (report.rate > 0) line += "  " + text("%.0f", report.rate) + " " + std::string(report.rate_unit) + "/s";
   if (seconds_left >= 0) line += "  " + duration(seconds_left) + " left";
   if (!report.note.empty()) line += "  " + report.note;
   return line;
@@ -47,7 +49,8 @@ void TerminalProgress::report(const ProgressReport& report) {
     since_first_.restart();
     since_shown_.restart();
   }
-  const double done = static_cast<double>(report.done - first_done_), left = static_cast<double>(report.total - report.done);
+  const double done = static_cast<double>(report.done - first_done_),
+               left = static_cast<double>(report.total - report.done);
   last_line_ = progress_line(report, done > 0 ? since_first_.seconds() / done * left : -1);
   if (since_shown_.seconds() < (terminal_ ? kRedrawSeconds : kLineSeconds)) return;
   since_shown_.restart();
@@ -68,6 +71,8 @@ void TerminalProgress::show(const std::string& line) {
   std::fflush(stderr);
 }
 
-bool TerminalProgress::is_terminal() { return isatty(STDERR_FILENO) == 1 || std::getenv("ACM_DIST_TERMINAL") != nullptr; }
+bool TerminalProgress::is_terminal() {
+  return isatty(STDERR_FILENO) == 1 || std::getenv("ACM_DIST_TERMINAL") != nullptr;
+}
 
 }  // namespace acm::app

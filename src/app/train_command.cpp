@@ -32,15 +32,20 @@ std::string name_this_start(comm::Communicator& group) {
 
 train::Outcome run_phase(const Run& run, PhaseId phase) {
   switch (phase) {
-    case PhaseId::kPretrain: return phases::run_pretrain(run);
-    case PhaseId::kDistill: return phases::run_distill(run);
-    case PhaseId::kGating: return phases::run_gating(run);
-    case PhaseId::kFinetune: return phases::run_finetune(run);
+    case PhaseId::kPretrain:
+      return phases::run_pretrain(run);
+    case PhaseId::kDistill:
+      return phases::run_distill(run);
+    case PhaseId::kGating:
+      return phases::run_gating(run);
+    case PhaseId::kFinetune:
+      return phases::run_finetune(run);
   }
   throw std::logic_error("unknown phase");
 }
 
-// Trains the phase unless its model file stands. Whether it does is rank 0's word: others may see the folder a moment later.
+// Trains the phase unless its model file stands. Whether it does is rank 0's word: others may see the folder a moment
+// later.
 train::Outcome finish_phase(const Run& run, PhaseId phase) {
   int64_t finished = 0;
   comm::together(run.groups.control, [&] {
@@ -50,16 +55,20 @@ train::Outcome finish_phase(const Run& run, PhaseId phase) {
     const auto title = "phase " + std::to_string(number(phase)) + " (" + std::string(name_of(phase)) + ")";
     run.log.info(finished ? title + ": finished before, " + run.folder.model(phase).string() + " stands" : title);
   });
-  if (comm::all_reduce_number(run.groups.control, finished, comm::ReduceOp::kMax) == 1) return train::Outcome::kFinished;
+  if (comm::all_reduce_number(run.groups.control, finished, comm::ReduceOp::kMax) == 1)
+    return train::Outcome::kFinished;
   return run_phase(run, phase);
 }
 
 std::string row_name(const Run& run, PhaseId phase, const Json& evaluation) {
   const Json& k = evaluation.at("choice");
   switch (phase) {
-    case PhaseId::kPretrain: return "dense";
-    case PhaseId::kDistill: return "phase 1, k = " + std::to_string(k.as_int());
-    case PhaseId::kGating: return "phase 2";
+    case PhaseId::kPretrain:
+      return "dense";
+    case PhaseId::kDistill:
+      return "phase 1, k = " + std::to_string(k.as_int());
+    case PhaseId::kGating:
+      return "phase 2";
     case PhaseId::kFinetune: {
       const auto budget = Json(run.settings.acm.budget).dump();
       return "phase 3, budget " + budget;
@@ -69,12 +78,14 @@ std::string row_name(const Run& run, PhaseId phase, const Json& evaluation) {
 }
 
 void add_rows(const Run& run, PhaseId phase, const Json& content, std::vector<ResultRow>& rows) {
-  for (const auto& evaluation : content.at("evaluations").as_array()) rows.push_back({row_name(run, phase, evaluation), evaluation});
+  for (const auto& evaluation : content.at("evaluations").as_array())
+    rows.push_back({row_name(run, phase, evaluation), evaluation});
 }
 
 int run_phases(const Run& run, const std::vector<PhaseId>& wanted) {
   std::vector<ResultRow> rows;
-  if (wanted.front() == PhaseId::kDistill) add_rows(run, PhaseId::kPretrain, phases::evaluate_phase(run, PhaseId::kPretrain), rows);
+  if (wanted.front() == PhaseId::kDistill)
+    add_rows(run, PhaseId::kPretrain, phases::evaluate_phase(run, PhaseId::kPretrain), rows);
   for (const auto phase : wanted) {
     if (finish_phase(run, phase) == train::Outcome::kStopped) {
       run.log.info("stopped and saved; the same command goes on from here");
@@ -83,21 +94,35 @@ int run_phases(const Run& run, const std::vector<PhaseId>& wanted) {
     add_rows(run, phase, phases::evaluate_phase(run, phase), rows);
     run.beat.update([](comm::BeatState& state) { state.phase = "evaluate"; });
   }
-  if (run.is_root()) std::cout << "\n" << result_table(rows) << "\n" << learner_table(rows.back().evaluation) << std::flush;
+  if (run.is_root())
+    std::cout << "\n" << result_table(rows) << "\n" << learner_table(rows.back().evaluation) << std::flush;
   return 0;
+}
+
+// Rank 0: what was begun in the folder must have been begun with these settings; only then is the file of the settings
+// replaced.
+void claim_folder(const Run& run, const std::vector<PhaseId>& wanted) {
+  for (const auto phase : wanted) {
+    const auto input = input_model(run.settings, run.folder, phase);
+    const bool begun = std::filesystem::exists(run.folder.identity(phase));
+    if (begun && (input.empty() || std::filesystem::exists(input))) check_identity(run, phase);
+  }
+  replace_file(run.folder.config(), config::to_toml(run.fields));
 }
 
 void log_start(const Run& run, const comm::World& world, int threads) {
   const auto& place = world.place();
-  run.log.info("acm_dist " + version() + ", " + std::to_string(place.size) + " rank(s), " + std::to_string(place.local_size) + " on " + place.host +
-               ", CPU, " + std::to_string(threads) + " thread(s) a rank, " + comm::World::library_version());
-  run.log.info("data: " + std::to_string(run.train_data.size()) + " training and " + std::to_string(run.test_data.size()) + " test samples; run folder " +
-               run.folder.root().string());
+  run.log.info("acm_dist " + version() + ", " + std::to_string(place.size) + " rank(s), " +
+               std::to_string(place.local_size) + " on " + place.host + ", CPU, " + std::to_string(threads) +
+               " thread(s) a rank, " + comm::World::library_version());
+  run.log.info("data: " + std::to_string(run.train_data.size()) + " training and " +
+               std::to_string(run.test_data.size()) + " test samples; run folder " + run.folder.root().string());
 }
 
 }  // namespace
 
-int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups, StopSignals& signals) {
+int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups,
+                  StopSignals& signals) {
   const auto& settings = loaded.settings;
   auto& control = groups.control;
   const phases::RunFolder folder(settings.run_dir);
@@ -116,20 +141,20 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     if (!options.dry_run && control.is_root()) {
       make_folder(folder.root() / "log");
       make_folder(folder.alive());
-      replace_file(folder.config(), config::to_toml(loaded.fields));
     }
   });
   comm::together(control, [&] {
-    log = std::make_unique<Log>(options.dry_run ? std::filesystem::path() : folder.log(control.rank()), control.is_root());
-    const auto alive = options.dry_run ? std::filesystem::temp_directory_path() / start : folder.alive();
-    if (options.dry_run) make_folder(alive);
+    log = std::make_unique<Log>(options.dry_run ? std::filesystem::path() : folder.log(control.rank()),
+                                control.is_root());
+    const auto alive = options.dry_run ? std::filesystem::path() : folder.alive();
     beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start, [&] { signals.request_stop(); });
   });
   const std::stop_callback tell_others(signals.token(), [&] { beat->ask_stop(); });
 
   TerminalProgress terminal(*log, TerminalProgress::is_terminal());
   Progress& progress = control.is_root() && !options.quiet ? static_cast<Progress&>(terminal) : silent;
-  const Run run{settings, loaded.fields, folder, groups, *log, progress, *beat, signals.token(), *train_data, *test_data, *task};
+  const Run run{settings, loaded.fields,   folder,      groups,     *log, progress,
+                *beat,    signals.token(), *train_data, *test_data, *task};
   comm::together(control, [&] { check_inputs(run, wanted, options.config.string()); });
   if (options.dry_run) {
     comm::together(control, [&] {
@@ -137,6 +162,9 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     });
     return 0;
   }
+  comm::together(control, [&] {
+    if (control.is_root()) claim_folder(run, wanted);
+  });
   log_start(run, world, threads);
   return run_phases(run, wanted);
 }

@@ -7,6 +7,7 @@
 namespace acm::app {
 
 // `acm_dist --phase ...`: everything between a checked command line and an exit code. Collective over all ranks.
-int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups, StopSignals& signals);
+int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups,
+                  StopSignals& signals);
 
 }  // namespace acm::app

@@ -76,6 +76,7 @@ struct Beat::Impl {
     mine.run = run;
     mine.host = host_name();
     mine.pid = getpid();
+    if (folder.empty()) return;
     make_folder(folder);
     write_own();
     thread = std::jthread([this](const std::stop_token& end) { beat(end); });

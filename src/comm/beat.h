@@ -26,8 +26,8 @@ struct BeatState {
 // A thread that rewrites `folder`/rank-00003 about once a second (more slowly where there are hundreds of ranks),
 // without MPI, and reads the files of the other ranks: the road on which progress and stop requests travel while ranks
 // have no collective in common. Files of another start are ignored. update() and ask_stop() may be called from any
-// thread. A folder that cannot be written is an Error(kUsage) of the constructor; a later beat that cannot be written
-// is made up for by the next.
+// thread. With an empty folder nothing is written or read (a dry run). A folder that cannot be written is an
+// Error(kUsage) of the constructor; a later beat that cannot be written is made up for by the next.
 class Beat {
  public:
   // `on_stop` is called once, from the beat's thread, when another rank of the same run has asked to stop.

@@ -1,3 +1,5 @@
+#include <c10/util/Exception.h>
+
 #include <algorithm>
 #include <exception>
 
@@ -17,6 +19,8 @@ std::string outcome_of(const std::function<void()>& work) {
     return {};
   } catch (const Error& error) {
     return failed(error.fault(), error.what());
+  } catch (const c10::Error& error) {  // its what() would carry a stack trace
+    return failed(Fault::kInternal, error.what_without_backtrace());
   } catch (const std::exception& error) {  // a bug here must not leave the other ranks waiting
     return failed(Fault::kInternal, error.what());
   }

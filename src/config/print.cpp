@@ -103,6 +103,7 @@ Json result_fields(const Fields& fields, std::span<const std::string_view> names
 std::string reference_page(const Fields& fields) {
   std::string out =
       "# Settings\n\n"
+      "<!-- generated: acm_dist reference > docs/config.md -->\n\n"
       "One TOML file covers all phases; `--set section.key=value` changes one setting of a run, and `--print-config` "
       "shows each\n"
       "value with where it came from. A *result* setting can change what a run computes: a phase that has begun keeps "

@@ -26,6 +26,9 @@ Verdict judge(int error_number, Fault otherwise) {
     case EACCES:
     case EPERM:
       return {Fault::kUsage, "; check its permissions or choose another place"};
+    case ENOENT:
+    case ENOTDIR:
+      return {otherwise, "; check the path"};
     case EROFS:
       return {Fault::kUsage, "; choose a place that can be written to"};
     default:

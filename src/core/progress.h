@@ -8,13 +8,14 @@ namespace acm {
 
 // Where a long piece of work stands. Every field is a number or a name that a reader can show as it likes.
 struct ProgressReport {
-  std::string_view phase;       // "pretrain", "capture", "distill", ...
-  int64_t done = 0, total = 0;  // in `unit`s
-  std::string_view unit;        // "steps", "samples", "sites"
-  double samples_per_second = 0;
+  std::string_view phase = {};             // "pretrain", "capture", "distill", ...
+  int64_t done = 0, total = 0;             // in `unit`s
+  std::string_view unit = {};              // "steps", "samples", "sites"
+  double rate = 0;                         // of `rate_unit`s a second; 0: not known
+  std::string_view rate_unit = "samples";  // or "tokens"
   double loss = 0;
   bool has_loss = false;
-  std::string note;  // such as "site blocks.3.ffn"
+  std::string note = {};  // such as "site blocks.3.ffn"
 };
 
 // A sink of numbers about running work. Implementations decide what to show and how often; a call costs next to

@@ -8,13 +8,16 @@
 namespace acm::phases {
 namespace {
 
-// Rows of all ranks in the order of the batch: ranks hold slices of nearly equal size, so each sends the largest share, padded.
+// Rows of all ranks in the order of the batch: ranks hold slices of nearly equal size, so each sends the largest share,
+// padded.
 at::Tensor gather_rows(comm::Communicator& group, const at::Tensor& mine, int64_t batch, int slices_per_rank) {
   const int count = group.size() * slices_per_rank;
   const auto share = [&](int rank) {
-    return data::Range{data::cut(batch, rank * slices_per_rank, count).begin, data::cut(batch, (rank + 1) * slices_per_rank - 1, count).end};
+    return data::Range{data::cut(batch, rank * slices_per_rank, count).begin,
+                       data::cut(batch, (rank + 1) * slices_per_rank - 1, count).end};
   };
-  auto padded = at::zeros({share(0).size(), mine.size(1)}, mine.options());  // rank 0's share is never smaller than another's
+  auto padded =
+      at::zeros({share(0).size(), mine.size(1)}, mine.options());  // rank 0's share is never smaller than another's
   padded.narrow(0, 0, mine.size(0)).copy_(mine);
   const auto all = group.all_gather(padded);
   std::vector<at::Tensor> rows;
@@ -24,8 +27,8 @@ at::Tensor gather_rows(comm::Communicator& group, const at::Tensor& mine, int64_
 
 }  // namespace
 
-BatchStatistics::BatchStatistics(SiteCosts costs, double beta, EntropyBins bins, std::array<double, 3> weights, int64_t batch,
-                                 comm::Communicator& group)
+BatchStatistics::BatchStatistics(SiteCosts costs, double beta, EntropyBins bins, std::array<double, 3> weights,
+                                 int64_t batch, comm::Communicator& group)
     : costs_(std::move(costs)), beta_(beta), bins_(bins), weights_(weights), batch_(batch), group_(group) {}
 
 void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
@@ -39,7 +42,8 @@ void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
   const auto packed = at::cat({my_counts.flatten(1), at::cat(token_counts).to(at::kDouble).unsqueeze(1)}, 1);
   const auto all = gather_rows(group_, packed, batch_, static_cast<int>(mine.size()));
   const auto sizes = my_counts.sizes();
-  auto global = all.narrow(1, 0, sizes[1] * sizes[2]).reshape({batch_, sizes[1], sizes[2]}).clone().set_requires_grad(true);
+  auto global =
+      all.narrow(1, 0, sizes[1] * sizes[2]).reshape({batch_, sizes[1], sizes[2]}).clone().set_requires_grad(true);
 
   at::AutoGradMode with_gradient(true);
   terms_ = batch_terms(global, all.select(1, all.size(1) - 1).to(at::kLong), costs_, beta_, bins_);
@@ -54,7 +58,8 @@ at::Tensor BatchStatistics::surrogate(const data::Slice& slice, const at::Tensor
   return (gradient_.narrow(0, range.begin, range.size()) * counts).sum();
 }
 
-SliceStatistics statistics_of(const nn::Recorder& recorder, const std::vector<AcmSite>& sites, const at::Tensor& valid, const at::Tensor& token_counts) {
+SliceStatistics statistics_of(const nn::Recorder& recorder, const std::vector<AcmSite>& sites, const at::Tensor& valid,
+                              const at::Tensor& token_counts) {
   std::vector<at::Tensor> counts;
   for (const auto& site : sites) {
     const auto& shape = site.layer->shape();

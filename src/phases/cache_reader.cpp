@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace acm::phases {
 
 CacheReader::CacheReader(Capture& capture, Log& log, int64_t shuffle_segments)
@@ -35,7 +37,8 @@ const at::Tensor& CacheReader::group_of(const std::string& site, Side side, int6
   const int64_t first = group * shuffle_segments_, end = std::min(first + shuffle_segments_, cache.layout().segments());
   std::vector<at::Tensor> segments;
   for (int64_t segment = first; segment < end; ++segment)
-    segments.push_back(mended([&] { return side == Side::kInput ? cache.read_input(segment, site) : cache.read_output(segment, site); }));
+    segments.push_back(mended(
+        [&] { return side == Side::kInput ? cache.read_input(segment, site) : cache.read_output(segment, site); }));
   held = {group, at::cat(segments)};
   return held.values;
 }
@@ -43,11 +46,15 @@ const at::Tensor& CacheReader::group_of(const std::string& site, Side side, int6
 CacheReader::Rows CacheReader::rows(const std::string& site, const std::vector<RowOrder::Part>& parts) {
   const auto& sites = capture_.cache().layout().sites;
   const auto cached = std::ranges::find(sites, site, &io::CachedSite::name);
-  if (cached == sites.end()) throw std::logic_error("site " + site + " is not in the activation cache");
+  if (cached == sites.end())
+    throw Error(Fault::kUsage,
+                "site " + site +
+                    " of the model is not in the activation cache: acm.sites selects other sites than phase 1 trained");
   std::vector<at::Tensor> inputs, outputs;
   for (const auto& part : parts) {
     // index_select reads the indices at once, so a borrowed vector is safe.
-    const auto index = at::from_blob(const_cast<int64_t*>(part.rows.data()), {static_cast<int64_t>(part.rows.size())}, at::kLong);
+    const auto index =
+        at::from_blob(const_cast<int64_t*>(part.rows.data()), {static_cast<int64_t>(part.rows.size())}, at::kLong);
     inputs.push_back(group_of(cached->input_of, Side::kInput, part.group).index_select(0, index));
     outputs.push_back(group_of(site, Side::kOutput, part.group).index_select(0, index));
   }

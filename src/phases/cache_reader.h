@@ -9,8 +9,8 @@
 
 namespace acm::phases {
 
-// Rows of a capture's cache in training order. Holds the inputs and outputs of the group in use of each site that was asked for;
-// a segment that turns out to be damaged is named, captured again and read.
+// Rows of a capture's cache in training order. Holds the inputs and outputs of the group in use of each site that was
+// asked for; a segment that turns out to be damaged is named, captured again and read.
 class CacheReader {
  public:
   explicit CacheReader(Capture& capture, Log& log, int64_t shuffle_segments);

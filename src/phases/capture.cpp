@@ -11,11 +11,11 @@
 #include "core/file.h"
 #include "core/stopwatch.h"
 #include "data/loader.h"
+#include "io/cache_layout.h"
+#include "phases/model_fit.h"
 
 namespace acm::phases {
 namespace {
-
-constexpr int64_t kCacheFormat = 1;
 
 int64_t captured_samples(const Run& run) {
   return run.settings.cache.samples > 0 ? run.settings.cache.samples : run.train_data.size();
@@ -34,25 +34,19 @@ io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const 
   layout.dtype = run.settings.dtype();
   layout.samples = captured_samples(run);
   layout.segment_samples = run.settings.cache.segment_samples;
-  std::vector<std::string> names;
   const auto& sites = teacher.sites();
   const auto selected = selected_sites(teacher, run.settings.acm.sites);
   for (const size_t index : selected) {
     const auto& site = sites[index];
     // The stored input belongs to the first selected site that reads it.
-    const auto owner = std::ranges::find_if(selected, [&](size_t other) { return sites[other].input_of == site.input_of; });
+    const auto owner =
+        std::ranges::find_if(selected, [&](size_t other) { return sites[other].input_of == site.input_of; });
     layout.sites.push_back({site.name, sites[*owner].name, site.width, site.width});
-    names.push_back(site.name);
   }
-  layout.key = Json::object({{"format", kCacheFormat},
-                             {"weights", weights},
+  layout.key = Json::object({{"weights", weights},
                              {"data", run.train_data.identity()},
                              {"seed", run.settings.seed},
-                             {"sites", Json::array(names)},
-                             {"dtype", run.settings.precision},
-                             {"micro_batch", run.settings.cache.micro_batch},
-                             {"segment_samples", layout.segment_samples},
-                             {"samples", layout.samples}});
+                             {"micro_batch", run.settings.cache.micro_batch}});
   return layout;
 }
 
@@ -62,7 +56,8 @@ std::filesystem::path cache_folder(const Run& run) {
 
 int64_t tokens_of_first_sample(const Run& run, const nn::Backbone& teacher) {
   const data::Schedule schedule(run.train_data.size(), 1, run.key().with("capture"));
-  return teacher.token_counts(data::load_positions(run.train_data, schedule, run.key().with("augmentation"), {0})).item<int64_t>();
+  return teacher.token_counts(data::load_positions(run.train_data, schedule, run.key().with("augmentation"), {0}))
+      .item<int64_t>();
 }
 
 Capture::Capture(const Run& run)
@@ -70,32 +65,39 @@ Capture::Capture(const Run& run)
       teacher_(load_model(teacher_model(run.settings, run.folder))),
       schedule_(run.train_data.size(), run.settings.cache.micro_batch, run.key().with("capture")) {
   if (!acm_sites(*teacher_.backbone).empty())
-    throw Error(Fault::kUsage, "cannot capture from " + teacher_model(run.settings, run.folder).string() +
-                                   ": it is an ACM model already; the teacher must be a dense one (backbone.weights or distill.model)");
+    throw Error(
+        Fault::kUsage,
+        "cannot capture from " + teacher_model(run.settings, run.folder).string() +
+            ": it is an ACM model already; the teacher must be a dense one (backbone.weights or distill.model)");
+  check_fits(teacher_, teacher_model(run.settings, run.folder), run.train_data);
   teacher_.backbone->to(run.settings.dtype());
   teacher_.backbone->eval();
-  cache_ = std::make_unique<io::ActivationCache>(cache_folder(run), cache_layout(run, *teacher_.backbone, teacher_.digest));
+  cache_ =
+      std::make_unique<io::ActivationCache>(cache_folder(run), cache_layout(run, *teacher_.backbone, teacher_.digest));
 }
 
-void Capture::check_space(const std::vector<int64_t>& missing) {
+void Capture::check_space(int64_t missing) {
+  if (missing <= 0) return;  // a folder may hold the segments of more samples than this run wants
   const auto& layout = cache_->layout();
   const int64_t payload = layout.payload_bytes(tokens_of_first_sample(run_, *teacher_.backbone));
-  const int64_t needed = payload / std::max<int64_t>(layout.samples, 1) * layout.segment_samples * static_cast<int64_t>(missing.size());
-  const auto folder = cache_->path_of(0).parent_path();
+  const int64_t needed = payload / std::max<int64_t>(layout.samples, 1) * layout.segment_samples * missing;
+  const auto folder = cache_folder(run_);
   const int64_t free = free_bytes(folder);
   constexpr int64_t kMega = 1'000'000;
-  run_.log.info("cache: " + std::to_string(missing.size()) + " of " + std::to_string(layout.segments()) + " segments to capture, " +
-                std::to_string(needed / kMega) + " MB of " + std::to_string(free / kMega) + " MB free in " + folder.string());
+  run_.log.info("cache: " + std::to_string(missing) + " of " + std::to_string(layout.segments()) +
+                " segments to capture, " + std::to_string(needed / kMega) + " MB of " + std::to_string(free / kMega) +
+                " MB free in " + folder.string());
   if (needed > free)
-    throw Error(Fault::kResource, "cannot capture into " + folder.string() + ": the cache needs " + std::to_string(needed / kMega) +
-                                      " MB and " + std::to_string(free / kMega) +
+    throw Error(Fault::kResource, "cannot capture into " + folder.string() + ": the cache needs " +
+                                      std::to_string(needed / kMega) + " MB and " + std::to_string(free / kMega) +
                                       " MB are free; lower cache.samples or name another folder with cache.dir");
 }
 
 void Capture::capture(int64_t segment) {
   at::NoGradGuard no_grad;
   const auto& layout = cache_->layout();
-  const int64_t first = layout.first_sample(segment), end = first + layout.samples_in(segment), step = run_.settings.cache.micro_batch;
+  const int64_t first = layout.first_sample(segment), end = first + layout.samples_in(segment),
+                step = run_.settings.cache.micro_batch;
   std::vector<std::vector<at::Tensor>> inputs(layout.sites.size()), outputs(layout.sites.size());
   std::vector<at::Tensor> counts;
   for (int64_t begin = first; begin < end; begin += step) {
@@ -125,13 +127,19 @@ void Capture::capture(int64_t segment) {
 bool Capture::fill() {
   const auto& layout = cache_->layout();
   std::vector<int64_t> missing;
+  // Files are counted before any is looked at: a cache far too large for the disk has more segments than there is time
+  // to look for.
+  comm::together(run_.groups.control, [&] {
+    if (run_.is_root())
+      check_space(layout.segments() - static_cast<int64_t>(io::segment_files(cache_folder(run_)).size()));
+  });
   comm::together(run_.groups.control, [&] {
     for (int64_t segment = 0; segment < layout.segments(); ++segment)
       if (const auto fault = cache_->fault_of(segment)) {
         missing.push_back(segment);
-        if (*fault != "missing") run_.log.warn(cache_->path_of(segment).string() + " is " + *fault + "; it is captured again");
+        if (*fault != "missing")
+          run_.log.warn(cache_->path_of(segment).string() + " is " + *fault + "; it is captured again");
       }
-    if (!missing.empty() && run_.is_root()) check_space(missing);
   });
   if (missing.empty()) return true;
 
@@ -144,11 +152,12 @@ bool Capture::fill() {
     if (!mine(segment) || run_.stop.stop_requested()) continue;
     capture(segment);
     ++done;
-    run_.progress.report({.phase = "capture",
-                          .done = done,
-                          .total = share,
-                          .unit = "segments",
-                          .samples_per_second = static_cast<double>(done * layout.segment_samples * run_.ranks()) / watch.seconds()});
+    run_.progress.report(
+        {.phase = "capture",
+         .done = done,
+         .total = share,
+         .unit = "segments",
+         .rate = static_cast<double>(done * layout.segment_samples * run_.ranks()) / watch.seconds()});
   }
   run_.progress.finish("capture");
   // Every rank's segments stand before any rank reads; a stop anywhere stops all.

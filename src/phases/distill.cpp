@@ -31,7 +31,8 @@ class SiteProgress final : public Progress {
   int64_t sites_;
 };
 
-train::Outcome train_site(const Run& run, const nn::Site& site, CacheReader& reader, comm::Communicator& solo, SiteProgress& progress) {
+train::Outcome train_site(const Run& run, const nn::Site& site, CacheReader& reader, comm::Communicator& solo,
+                          SiteProgress& progress) {
   DistillSite phase(run, site, reader);
   train::MetricsFile metrics(run.folder.site(site.name) / "metrics.jsonl");
   progress.site = site.name;
@@ -74,12 +75,14 @@ void assemble(const Run& run) {
     const auto path = DistillSite::learners_file(run.folder, site->name);
     nn::load_parameters(*layer, io::SafetensorsFile(path).read_all(), path.string());
   }
-  save_model(run.folder.model(PhaseId::kDistill), *teacher.backbone, "distill", teacher.description.at("preprocessing"), teacher.digest);
+  save_model(run.folder.model(PhaseId::kDistill), *teacher.backbone, "distill", teacher.description.at("preprocessing"),
+             teacher.digest);
 }
 
 }  // namespace
 
-std::vector<std::pair<std::string, int>> site_owners(const nn::Backbone& teacher, const SurgeryConfig& surgery, int ranks) {
+std::vector<std::pair<std::string, int>> site_owners(const nn::Backbone& teacher, const SurgeryConfig& surgery,
+                                                     int ranks) {
   std::vector<std::string> names;
   std::vector<int64_t> costs;
   for (const size_t index : selected_sites(teacher, surgery.kinds)) {

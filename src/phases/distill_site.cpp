@@ -12,7 +12,8 @@ DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& read
       config_(run.settings.distill),
       reader_(reader),
       objective_(objective_from(config_.objective)),
-      order_(reader.rows_per_segment(), run.settings.cache.shuffle_segments, run.key().with("distill").with(site.name).with("rows")),
+      order_(reader.rows_per_segment(), run.settings.cache.shuffle_segments,
+             run.key().with("distill").with(site.name).with("rows")),
       layer_(shape_of(site, run.settings.surgery())),
       steps_(config_.steps_over(order_.rows())) {
   layer_.to(run.settings.dtype());

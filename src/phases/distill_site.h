@@ -6,7 +6,8 @@
 
 namespace acm::phases {
 
-// Phase 1 of one site: its learners against the teacher's output, on rows of the cache. Its own random streams, optimizer and clip (method.md 3).
+// Phase 1 of one site: its learners against the teacher's output, on rows of the cache. Its own random streams,
+// optimizer and clip (method.md 3).
 class DistillSite final : public train::Phase {
  public:
   DistillSite(const Run& run, const nn::Site& site, CacheReader& reader);

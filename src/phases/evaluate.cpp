@@ -13,6 +13,7 @@
 #include "core/file.h"
 #include "core/stopwatch.h"
 #include "data/loader.h"
+#include "phases/model_fit.h"
 
 namespace acm::phases {
 namespace {
@@ -20,10 +21,13 @@ namespace {
 // Whole numbers summed over samples: the task's counts, then cost, dense cost, tokens, then learners run by site.
 struct Totals {
   at::Tensor task, macs, dense_macs, tokens, learners;
-  at::Tensor packed() const { return at::cat({task, macs.reshape({1}), dense_macs.reshape({1}), tokens.reshape({1}), learners}); }
+  at::Tensor packed() const {
+    return at::cat({task, macs.reshape({1}), dense_macs.reshape({1}), tokens.reshape({1}), learners});
+  }
   static Totals unpack(const at::Tensor& all, int64_t task_counts) {
     const int64_t rest = task_counts + 3;
-    return {all.narrow(0, 0, task_counts), all[task_counts], all[task_counts + 1], all[task_counts + 2], all.narrow(0, rest, all.size(0) - rest)};
+    return {all.narrow(0, 0, task_counts), all[task_counts], all[task_counts + 1], all[task_counts + 2],
+            all.narrow(0, rest, all.size(0) - rest)};
   }
 };
 
@@ -35,7 +39,8 @@ int64_t dense_sites(nn::Backbone& backbone) {
   return macs;
 }
 
-Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& task, const data::Batch& batch, std::optional<int64_t> choice) {
+Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& task, const data::Batch& batch,
+                 std::optional<int64_t> choice) {
   nn::Recorder recorder(backbone.sites().size(), nn::Recorder::Keep::kChoices);
   nn::TokenContext context;
   context.positions = batch.positions;
@@ -49,8 +54,8 @@ Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& 
     chosen.push_back((context.valid.defined() ? choices * context.valid : choices).sum(1));
   }
   const auto by_site = chosen.empty() ? at::zeros({batch.samples(), 0}, at::kLong) : at::stack(chosen, 1);
-  return {task.counts(outputs, batch), sample_macs(cost, by_site, tokens, fixed).sum(), (fixed + tokens * dense_sites(backbone)).sum(), tokens.sum(),
-          by_site.sum(0)};
+  return {task.counts(outputs, batch), sample_macs(cost, by_site, tokens, fixed).sum(),
+          (fixed + tokens * dense_sites(backbone)).sum(), tokens.sum(), by_site.sum(0)};
 }
 
 double learner_share(const CostModel& cost, const at::Tensor& learners, double tokens) {
@@ -65,8 +70,8 @@ double learner_share(const CostModel& cost, const at::Tensor& learners, double t
 
 }  // namespace
 
-Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task& task, int64_t micro_batch, std::optional<int64_t> choice,
-                    comm::Communicator& group, Progress& progress) {
+Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task& task, int64_t micro_batch,
+                    std::optional<int64_t> choice, comm::Communicator& group, Progress& progress) {
   at::NoGradGuard no_grad;
   auto& backbone = *model.backbone;
   backbone.eval();
@@ -82,15 +87,18 @@ Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task
     const int64_t begin = (number < batches ? number : 0) * micro_batch;
     std::vector<int64_t> positions(static_cast<size_t>(std::min(micro_batch, source.size() - begin)));
     std::iota(positions.begin(), positions.end(), begin);
-    const auto totals = totals_of(backbone, cost, task, data::load_positions(source, in_order, StreamKey(), positions), choice);
+    const auto totals =
+        totals_of(backbone, cost, task, data::load_positions(source, in_order, StreamKey(), positions), choice);
     task_counts = totals.task.numel();
     if (!sum.defined()) sum = at::zeros_like(totals.packed());
     if (number < batches) sum += totals.packed();
-    progress.report({.phase = "evaluate",
-                     .done = std::min(number + group.size(), batches),
-                     .total = batches,
-                     .unit = "batches",
-                     .samples_per_second = static_cast<double>(std::min((number + group.size()) * micro_batch, source.size())) / watch.seconds()});
+    progress.report(
+        {.phase = "evaluate",
+         .done = std::min(number + group.size(), batches),
+         .total = batches,
+         .unit = "batches",
+         .rate =
+             static_cast<double>(std::min((number + group.size()) * micro_batch, source.size())) / watch.seconds()});
   }
   group.all_reduce(sum, comm::ReduceOp::kSum)->wait();
   progress.finish("evaluate");
@@ -104,7 +112,8 @@ Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task
                     .dense_macs = totals.dense_macs.item<double>() / samples,
                     .learner_share = learner_share(cost, totals.learners, tokens)};
   for (size_t i = 0; i < cost.sites.size(); ++i)
-    result.mean_learners.emplace_back(backbone.sites()[cost.sites[i]].name, totals.learners[static_cast<int64_t>(i)].item<double>() / tokens);
+    result.mean_learners.emplace_back(backbone.sites()[cost.sites[i]].name,
+                                      totals.learners[static_cast<int64_t>(i)].item<double>() / tokens);
   return result;
 }
 
@@ -127,7 +136,9 @@ Json evaluate_phase(const Run& run, PhaseId phase) {
   Model model;
   std::string kept;  // on rank 0: the text of a file that was made from the same model
   comm::together(run.groups.control, [&] {
-    model = load_model(phase == PhaseId::kPretrain ? teacher_model(run.settings, run.folder) : run.folder.model(phase));
+    const auto file = phase == PhaseId::kPretrain ? teacher_model(run.settings, run.folder) : run.folder.model(phase);
+    model = load_model(file);
+    check_fits(model, file, run.test_data);
     if (run.is_root() && std::filesystem::exists(path)) {
       kept = read_file(path);
       if (Json::parse(kept, path.string()).at("model") != Json(model.digest)) kept.clear();
@@ -143,7 +154,9 @@ Json evaluate_phase(const Run& run, PhaseId phase) {
   }
   Json list = Json::Array();
   for (const auto& choice : choices)
-    list.push_back(evaluate(model, run.test_data, run.task, run.settings.evaluate.micro_batch, choice, run.groups.control, run.progress).to_json());
+    list.push_back(evaluate(model, run.test_data, run.task, run.settings.evaluate.micro_batch, choice,
+                            run.groups.control, run.progress)
+                       .to_json());
   const Json content = Json::object({{"model", model.digest}, {"evaluations", list}});
   comm::together(run.groups.control, [&] {
     if (run.is_root()) replace_file(path, content.dump(1) + "\n");

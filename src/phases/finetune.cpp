@@ -5,6 +5,7 @@
 #include "acm/cost.h"
 #include "core/error.h"
 #include "phases/batch_statistics.h"
+#include "phases/model_fit.h"
 #include "phases/module_state.h"
 #include "phases/sample_loader.h"
 
@@ -18,9 +19,12 @@ class Finetune final : public train::Phase {
         config_(run.settings.finetune),
         model_(load_model(input_model(run.settings, run.folder, PhaseId::kFinetune))),
         sites_(acm_sites(*model_.backbone)),
-        statistics_(site_costs(), run.settings.acm.budget, config_.entropy_bins == "all" ? EntropyBins::kAll : EntropyBins::kAllowed,
-                    {config_.budget_weight, config_.entropy_weight, config_.diversity_weight}, config_.batch, run.groups.data),
+        statistics_(site_costs(), run.settings.acm.budget,
+                    config_.entropy_bins == "all" ? EntropyBins::kAll : EntropyBins::kAllowed,
+                    {config_.budget_weight, config_.entropy_weight, config_.diversity_weight}, config_.batch,
+                    run.groups.data),
         loader_(make_sample_loader(run, PhaseId::kFinetune)) {
+    check_fits(model_, input_model(run.settings, run.folder, PhaseId::kFinetune), run.train_data);
     model_.backbone->to(run.settings.dtype());
   }
 
@@ -31,8 +35,8 @@ class Finetune final : public train::Phase {
   std::vector<train::ParameterGroup> parameter_groups() override { return one_group(*model_.backbone); }
   void visit_state(train::StateVisitor& visitor) override { visit_parameters(*model_.backbone, visitor); }
 
-  // With one slice a rank its statistics are gathered between forward and backward. With several, all slices run forward once without gradients first,
-  // because the gradient of the first needs the choices of the last.
+  // With one slice a rank its statistics are gathered between forward and backward. With several, all slices run
+  // forward once without gradients first, because the gradient of the first needs the choices of the last.
   void begin_step(std::span<const data::Slice> mine) override {
     batches_.clear();
     for (const auto& slice : mine) batches_.push_back(loader_->get(slice));
@@ -56,7 +60,8 @@ class Finetune final : public train::Phase {
   void finish() override {
     comm::together(run_.groups.control, [&] {
       if (!run_.is_root()) return;
-      save_model(run_.folder.model(PhaseId::kFinetune), *model_.backbone, "finetune", model_.description.at("preprocessing"), model_.digest);
+      save_model(run_.folder.model(PhaseId::kFinetune), *model_.backbone, "finetune",
+                 model_.description.at("preprocessing"), model_.digest);
     });
   }
 
@@ -76,7 +81,9 @@ class Finetune final : public train::Phase {
     return costs;
   }
 
-  const data::Batch& batch_of(const data::Slice& slice) const { return batches_.at(static_cast<size_t>(slice.index - first_index_)); }
+  const data::Batch& batch_of(const data::Slice& slice) const {
+    return batches_.at(static_cast<size_t>(slice.index - first_index_));
+  }
 
   Pass forward(const data::Slice& slice) {
     const auto& batch = batch_of(slice);
@@ -122,7 +129,8 @@ train::Outcome run_finetune(const Run& run) {
   comm::together(run.groups.control, [&] {
     const auto path = input_model(run.settings, run.folder, PhaseId::kFinetune);
     if (nn::read_model_file(path).description.at("gate").is_null())
-      throw Error(Fault::kUsage, "cannot fine-tune " + path.string() + ": its sites have no gates; run phase 2 on it first");
+      throw Error(Fault::kUsage,
+                  "cannot fine-tune " + path.string() + ": its sites have no gates; run phase 2 on it first");
     phase.emplace(run);
   });
   return train_on_all_ranks(run, PhaseId::kFinetune, *phase);

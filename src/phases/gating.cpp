@@ -3,7 +3,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 
+#include <algorithm>
+
 #include "acm/gate_labels.h"
+#include "core/error.h"
 #include "phases/cache_reader.h"
 #include "phases/module_state.h"
 #include "phases/sample_loader.h"
@@ -13,13 +16,14 @@ namespace {
 
 class Gating final : public train::Phase {
  public:
-  Gating(const Run& run, Capture& capture)
+  Gating(const Run& run, Capture& capture, Model model)
       : run_(run),
         config_(run.settings.gating),
-        model_(load_model(input_model(run.settings, run.folder, PhaseId::kGating))),
+        model_(std::move(model)),
         reader_(capture, run.log, run.settings.cache.shuffle_segments),
         order_(reader_.rows_per_segment(), run.settings.cache.shuffle_segments, run.key().with("gating").with("rows")),
         rule_(label_rule_from(config_.rule)) {
+    check_parent(capture);
     slices_of_rank(run, PhaseId::kGating);  // refuses more ranks than the batch can be cut into
     for (auto& parameter : model_.backbone->parameters()) parameter.set_requires_grad(false);
     add_gates(*model_.backbone, run.settings.gate_config(), run.key().with("gating"));
@@ -65,14 +69,26 @@ class Gating final : public train::Phase {
   void finish() override {
     comm::together(run_.groups.control, [&] {
       if (!run_.is_root()) return;
-      save_model(run_.folder.model(PhaseId::kGating), *model_.backbone, "gating", model_.description.at("preprocessing"), model_.digest);
+      save_model(run_.folder.model(PhaseId::kGating), *model_.backbone, "gating",
+                 model_.description.at("preprocessing"), model_.digest);
     });
   }
 
  private:
+  void check_parent(const Capture& capture) const {
+    const auto& parent = model_.description.at("parent").as_string();
+    if (parent == capture.teacher_digest()) return;
+    throw Error(Fault::kUsage,
+                "cannot train gates for " + input_model(run_.settings, run_.folder, PhaseId::kGating).string() +
+                    ": its learners come from a model with the digest " + parent + ", but " +
+                    teacher_model(run_.settings, run_.folder).string() + " has " + capture.teacher_digest() +
+                    "; name the model that phase 1 started from with distill.model");
+  }
+
   at::Tensor labels_of(const AcmLayer& layer, const CacheReader::Rows& rows) const {
     at::NoGradGuard no_grad;
-    return gate_labels(prefix_distances(layer.prefixes(rows.input), rows.output), rule_, layer.shape().min_k, config_.tau);
+    return gate_labels(prefix_distances(layer.prefixes(rows.input), rows.output), rule_, layer.shape().min_k,
+                       config_.tau);
   }
 
   const Run& run_;
@@ -84,14 +100,43 @@ class Gating final : public train::Phase {
   std::vector<AcmSite> sites_;
 };
 
+// The model of phase 1, whose sites must be those of the teacher that the cache was captured from.
+Model load_learners(const Run& run, Capture& capture) {
+  const auto file = input_model(run.settings, run.folder, PhaseId::kGating);
+  auto model = load_model(file);
+  const auto refuse = [&](const std::string& why) {
+    throw Error(Fault::kUsage, "cannot train gates for " + file.string() + ": " + why);
+  };
+  const auto sites = acm_sites(*model.backbone);
+  if (sites.empty()) refuse("it is a dense model; name one that phase 1 made with gating.model");
+  if (sites.front().layer->gate()) refuse("it has gates already; name one that phase 1 made with gating.model");
+  const auto& cached = capture.cache().layout().sites;
+  for (const auto& site : sites) {
+    const auto found = std::ranges::find(cached, site.site->name, &io::CachedSite::name);
+    const std::string teacher = " (distill.model, backbone.weights or phase 0)";
+    if (found == cached.end())
+      refuse("its site " + site.site->name + " is not among those of acm.sites and the teacher" + teacher +
+             "; name the model that was made from it");
+    if (found->input_width != site.site->width)
+      refuse("its site " + site.site->name + " has width " + std::to_string(site.site->width) +
+             ", and that of the teacher" + teacher + " has " + std::to_string(found->input_width) +
+             "; name the model that was made from it");
+  }
+  return model;
+}
+
 }  // namespace
 
 train::Outcome run_gating(const Run& run) {
   std::unique_ptr<Capture> capture;
-  comm::together(run.groups.control, [&] { capture = std::make_unique<Capture>(run); });
+  Model model;
+  comm::together(run.groups.control, [&] {
+    capture = std::make_unique<Capture>(run);
+    model = load_learners(run, *capture);
+  });
   if (!capture->fill()) return train::Outcome::kStopped;
   std::optional<Gating> phase;
-  comm::together(run.groups.control, [&] { phase.emplace(run, *capture); });
+  comm::together(run.groups.control, [&] { phase.emplace(run, *capture, std::move(model)); });
   return train_on_all_ranks(run, PhaseId::kGating, *phase);
 }
 

@@ -10,7 +10,8 @@ std::vector<train::ParameterGroup> one_group(torch::nn::Module& module, double w
   train::ParameterGroup group;
   for (auto& parameter : module.named_parameters())
     if (parameter.value().requires_grad())
-      group.parameters.push_back({parameter.key(), parameter.value(), parameter.value().dim() >= 2 ? weight_decay : 0.0});
+      group.parameters.push_back(
+          {parameter.key(), parameter.value(), parameter.value().dim() >= 2 ? weight_decay : 0.0});
   return {std::move(group)};
 }
 

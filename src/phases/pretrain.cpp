@@ -10,7 +10,10 @@ namespace {
 class Pretrain final : public train::Phase {
  public:
   explicit Pretrain(const Run& run)
-      : run_(run), config_(run.settings.pretrain), backbone_(new_backbone(run)), loader_(make_sample_loader(run, PhaseId::kPretrain)) {}
+      : run_(run),
+        config_(run.settings.pretrain),
+        backbone_(new_backbone(run)),
+        loader_(make_sample_loader(run, PhaseId::kPretrain)) {}
 
   std::string_view name() const override { return name_of(PhaseId::kPretrain); }
   int64_t steps() const override { return config_.steps_over(run_.train_data.size()); }
@@ -23,14 +26,16 @@ class Pretrain final : public train::Phase {
     const auto batch = loader_->get(slice);
     nn::TokenContext context;
     context.training = true;
-    const auto loss = run_.task.losses(backbone_->forward(batch, context), batch).sum() / static_cast<double>(config_.batch);
+    const auto loss =
+        run_.task.losses(backbone_->forward(batch, context), batch).sum() / static_cast<double>(config_.batch);
     metrics.add("loss", loss.detach());
     return loss;
   }
 
   void finish() override {
     comm::together(run_.groups.control, [&] {
-      if (run_.is_root()) save_model(run_.folder.model(PhaseId::kPretrain), *backbone_, "pretrain", run_.train_data.preprocessing(), "");
+      if (run_.is_root())
+        save_model(run_.folder.model(PhaseId::kPretrain), *backbone_, "pretrain", run_.train_data.preprocessing(), "");
     });
   }
 

@@ -10,7 +10,8 @@ RowOrder::RowOrder(const std::vector<int64_t>& rows_per_segment, int64_t shuffle
   int64_t rows = 0;
   for (size_t segment = 0; segment < rows_per_segment.size(); ++segment) {
     rows += rows_per_segment[segment];
-    const bool last_of_group = (static_cast<int64_t>(segment) + 1) % shuffle_segments == 0 || segment + 1 == rows_per_segment.size();
+    const bool last_of_group =
+        (static_cast<int64_t>(segment) + 1) % shuffle_segments == 0 || segment + 1 == rows_per_segment.size();
     if (last_of_group) ends_.push_back(rows);
   }
   if (rows == 0) throw Error(Fault::kData, "the activation cache holds no rows: raise cache.samples");
@@ -21,7 +22,8 @@ std::vector<RowOrder::Part> RowOrder::at(int64_t begin, int64_t end) const {
   while (begin < end) {
     const int64_t epoch = begin / rows(), place = begin % rows();
     const auto group = std::ranges::upper_bound(ends_, place) - ends_.begin();
-    const int64_t first = group == 0 ? 0 : ends_[static_cast<size_t>(group - 1)], last = ends_[static_cast<size_t>(group)];
+    const int64_t first = group == 0 ? 0 : ends_[static_cast<size_t>(group - 1)],
+                  last = ends_[static_cast<size_t>(group)];
     const Permutation order(last - first, key_.with(static_cast<uint64_t>(epoch)).with(static_cast<uint64_t>(group)));
     const int64_t count = std::min(end - begin, last - place);
     Part part{group, {}};

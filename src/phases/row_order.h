@@ -7,8 +7,9 @@
 
 namespace acm::phases {
 
-// Rows of the cache in the order of training: positions run through epochs without a break; each epoch walks the groups of `shuffle_segments` consecutive
-// segments in order, and rows are permuted inside a group. A function of (key, position): nothing to save.
+// Rows of the cache in the order of training: positions run through epochs without a break; each epoch walks the groups
+// of `shuffle_segments` consecutive segments in order, and rows are permuted inside a group. A function of (key,
+// position): nothing to save.
 class RowOrder {
  public:
   RowOrder(const std::vector<int64_t>& rows_per_segment, int64_t shuffle_segments, StreamKey key);

@@ -2,26 +2,35 @@
 
 #include <optional>
 
+#include "config/read.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "config/read.h"
 
 namespace acm::phases {
 namespace {
 
 using Names = std::vector<std::string_view>;
 
-// The result fields that a phase's outcome depends on, beside those of the phases before it, which reach it through its input model.
+// The result fields that a phase's outcome depends on, beside those of the phases before it, which reach it through its
+// input model.
 Names fields_of(PhaseId phase) {
   Names names = {"seed", "precision", "data"};
   const auto also = [&](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
   switch (phase) {
-    case PhaseId::kPretrain: also({"backbone", "pretrain"}); break;
-    case PhaseId::kDistill: also({"acm", "-acm.budget", "cache", "distill"}); break;
-    case PhaseId::kGating: also({"cache", "gate", "gating"}); break;
-    case PhaseId::kFinetune: also({"acm.budget", "finetune"}); break;
+    case PhaseId::kPretrain:
+      also({"backbone", "pretrain"});
+      break;
+    case PhaseId::kDistill:
+      also({"acm", "-acm.budget", "cache", "distill"});
+      break;
+    case PhaseId::kGating:
+      also({"cache", "gate", "gating"});
+      break;
+    case PhaseId::kFinetune:
+      also({"acm.budget", "finetune"});
+      break;
   }
   return names;
 }
@@ -48,14 +57,25 @@ void list_differences(const std::string& path, const Json& mine, const Json& the
   out += "\n  " + path + ": " + mine.dump() + " here, " + theirs.dump() + " there";
 }
 
+// Whether the phase has left anything that another start would go on from; an identity alone was noted by a start that
+// failed at once.
+bool is_begun(const Run& run, PhaseId phase) {
+  const std::filesystem::directory_iterator entries(run.folder.checkpoints(phase));
+  return std::filesystem::exists(run.folder.model(phase)) || std::distance(begin(entries), end(entries)) > 1;
+}
+
 }  // namespace
 
 const TrainingConfig& training_of(const Settings& settings, PhaseId phase) {
   switch (phase) {
-    case PhaseId::kPretrain: return settings.pretrain;
-    case PhaseId::kDistill: return settings.distill;
-    case PhaseId::kGating: return settings.gating;
-    case PhaseId::kFinetune: return settings.finetune;
+    case PhaseId::kPretrain:
+      return settings.pretrain;
+    case PhaseId::kDistill:
+      return settings.distill;
+    case PhaseId::kGating:
+      return settings.gating;
+    case PhaseId::kFinetune:
+      return settings.finetune;
   }
   throw std::logic_error("unknown phase");
 }
@@ -64,11 +84,15 @@ std::filesystem::path input_model(const Settings& settings, const RunFolder& fol
   const auto& given = training_of(settings, phase).model;
   if (!given.empty()) return given;
   switch (phase) {
-    case PhaseId::kPretrain: return {};
+    case PhaseId::kPretrain:
+      return {};
     case PhaseId::kDistill:
-      return settings.backbone.weights.empty() ? folder.model(PhaseId::kPretrain) : std::filesystem::path(settings.backbone.weights);
-    case PhaseId::kGating: return folder.model(PhaseId::kDistill);
-    case PhaseId::kFinetune: return folder.model(PhaseId::kGating);
+      return settings.backbone.weights.empty() ? folder.model(PhaseId::kPretrain)
+                                               : std::filesystem::path(settings.backbone.weights);
+    case PhaseId::kGating:
+      return folder.model(PhaseId::kDistill);
+    case PhaseId::kFinetune:
+      return folder.model(PhaseId::kGating);
   }
   throw std::logic_error("unknown phase");
 }
@@ -80,7 +104,7 @@ std::filesystem::path teacher_model(const Settings& settings, const RunFolder& f
 void check_identity(const Run& run, PhaseId phase) {
   const auto path = run.folder.identity(phase);
   const Json mine = identity_of(run, phase);
-  if (!std::filesystem::exists(path)) {
+  if (!std::filesystem::exists(path) || !is_begun(run, phase)) {
     make_folder(path.parent_path());
     replace_file(path, mine.dump(1) + "\n");
     return;
@@ -89,9 +113,11 @@ void check_identity(const Run& run, PhaseId phase) {
   std::string differences;
   list_differences("", mine, theirs, differences);
   if (differences.empty()) return;
-  throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " in " + run.folder.root().string() + " was begun with other settings:" +
-                                 differences + "\nuse another run_dir, put the settings back, or delete " +
-                                 run.folder.checkpoints(phase).string() + " and " + run.folder.model(phase).string() + " to begin the phase anew");
+  throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " in " + run.folder.root().string() +
+                                 " was begun with other settings:" + differences +
+                                 "\nuse another run_dir, put the settings back, or delete " +
+                                 run.folder.checkpoints(phase).string() + " and " + run.folder.model(phase).string() +
+                                 " to begin the phase anew");
 }
 
 std::function<void(int64_t)> beat_steps(comm::Beat& beat) {

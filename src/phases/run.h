@@ -38,13 +38,15 @@ struct Run {
 
 // The settings of the phase's own section.
 const TrainingConfig& training_of(const Settings& settings, PhaseId phase);
-// The model file that a phase starts from: `<phase>.model`, else what design says: backbone.weights or the previous phase's. Empty for phase 0.
+// The model file that a phase starts from: `<phase>.model`, else what design says: backbone.weights or the previous
+// phase's. Empty for phase 0.
 std::filesystem::path input_model(const Settings& settings, const RunFolder& folder, PhaseId phase);
 // The dense model whose activations phases 1 and 2 learn from: phase 1's input.
 std::filesystem::path teacher_model(const Settings& settings, const RunFolder& folder);
 
-// Compares what the phase would compute with what its folder holds, and notes it there where the folder is new: the result fields
-// it reads, the data and the digest of its input model. Error(kUsage) lists the fields that differ. Rank 0 only.
+// Compares what the phase would compute with what its folder holds, and notes it there where the folder is new: the
+// result fields it reads, the data and the digest of its input model. Error(kUsage) lists the fields that differ. Rank
+// 0 only.
 void check_identity(const Run& run, PhaseId phase);
 
 // Sends a trainer's steps to the beat.

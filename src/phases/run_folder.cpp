@@ -16,7 +16,8 @@ std::filesystem::path RunFolder::log(int rank) const {
 }
 
 std::filesystem::path RunFolder::model(PhaseId phase) const {
-  return root_ / (phase == PhaseId::kFinetune ? "model.safetensors" : "model-phase" + std::to_string(number(phase)) + ".safetensors");
+  return root_ / (phase == PhaseId::kFinetune ? "model.safetensors"
+                                              : "model-phase" + std::to_string(number(phase)) + ".safetensors");
 }
 
 std::filesystem::path RunFolder::evaluation(PhaseId phase) const {

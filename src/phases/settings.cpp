@@ -21,27 +21,31 @@ void describe_training(Fields& fields, TrainingConfig& c, const std::string& bat
   fields.add("epochs", c.epochs, positive(), "passes over the data; used where steps is 0");
   fields.add("steps", c.steps, not_negative(), "optimizer steps; 0: as many as epochs give");
   fields.add("batch", c.batch, positive(), batch_unit + " in the global batch of a step");
-  fields.add("learning_rate", c.learning_rate, positive(), "peak of the schedule: linear warm-up, then a cosine to 1e-6");
+  fields.add("learning_rate", c.learning_rate, positive(),
+             "peak of the schedule: linear warm-up, then a cosine to 1e-6");
   fields.add("warmup_steps", c.warmup_steps, not_negative(), "steps of linear warm-up");
-  fields.add("save_every", c.save_every, not_negative(), "steps between checkpoints; 0: only when stopped", Effect::kOperation);
+  fields.add("save_every", c.save_every, not_negative(), "steps between checkpoints; 0: only when stopped",
+             Effect::kOperation);
   fields.add("log_every", c.log_every, positive(), "steps between rows of metrics.jsonl", Effect::kOperation);
 }
 
 void describe_micro_batches(Fields& fields, TrainingConfig& c) {
-  fields.add("micro_batches", c.micro_batches, positive(), "parts into which each rank cuts its share of a batch, to save memory",
-             Effect::kOperation);
+  fields.add("micro_batches", c.micro_batches, positive(),
+             "parts into which each rank cuts its share of a batch, to save memory", Effect::kOperation);
 }
 
 void describe_backbone(Fields& fields, BackboneConfig& c) {
   fields.section("backbone", "The Transformer that is converted.");
   fields.add("family", c.family, one_of({"vit"}), "architecture");
-  fields.add("weights", c.weights, any(), "model file with pretrained weights; empty: phase 0 trains them", Effect::kOperation);
+  fields.add("weights", c.weights, any(), "model file with pretrained weights; empty: phase 0 trains them",
+             Effect::kOperation);
   fields.add("patch", c.patch, positive(), "side of a square patch, in pixels");
   fields.add("width", c.width, positive(), "width of a token");
   fields.add("depth", c.depth, positive(), "blocks");
   fields.add("heads", c.heads, positive(), "attention heads of a block");
   fields.add("hidden", c.hidden, positive(), "hidden units of a block's FFN");
-  fields.add("pooling", c.pooling, one_of({"class", "mean"}), "what the head reads: a class token, or the mean of the patch tokens");
+  fields.add("pooling", c.pooling, one_of({"class", "mean"}),
+             "what the head reads: a class token, or the mean of the patch tokens");
 }
 
 void describe_acm(Fields& fields, AcmConfig& c) {
@@ -49,7 +53,8 @@ void describe_acm(Fields& fields, AcmConfig& c) {
   fields.add("learners", c.learners, between(1, 64), "learners N at each site");
   fields.add("sites", c.sites, any(), "what is replaced: site kinds (ffn, q, k, v, o) or names such as blocks.3.ffn");
   fields.add("init", c.init, one_of({"random"}), "how learners start");
-  fields.add("projection_activation", c.projection_activation, one_of({"identity", "gelu"}), "activation inside the learners of q, k, v, o");
+  fields.add("projection_activation", c.projection_activation, one_of({"identity", "gelu"}),
+             "activation inside the learners of q, k, v, o");
   fields.add("output_bias", c.output_bias, any(), "one output bias for each learner");
   fields.add("budget", c.budget, more_than_at_most(0, 1), "wanted share of the learners' cost (beta)");
 }
@@ -67,7 +72,8 @@ void describe_cache(Fields& fields, CacheConfig& c) {
   fields.add("dir", c.dir, any(), "folder of the cache; empty: cache in the run folder", Effect::kOperation);
   fields.add("samples", c.samples, not_negative(), "training samples captured; 0: each once");
   fields.add("segment_samples", c.segment_samples, positive(), "samples in one segment file");
-  fields.add("micro_batch", c.micro_batch, positive(), "samples that go through the teacher at once; divides segment_samples");
+  fields.add("micro_batch", c.micro_batch, positive(),
+             "samples that go through the teacher at once; divides segment_samples");
   fields.add("shuffle_segments", c.shuffle_segments, positive(),
              "consecutive segments among which rows are shuffled; a rank holds that many of a site in memory");
 }
@@ -78,7 +84,9 @@ void describe_training_phases(Fields& fields, Settings& s) {
   describe_micro_batches(fields, s.pretrain);
   fields.add("weight_decay", s.pretrain.weight_decay, not_negative(), "of matrices; biases and norms have none");
 
-  fields.section("distill", "Phase 1: each site's learners learn to imitate the dense module (paper, section 3.2). Adam; every rank trains its own sites.");
+  fields.section("distill",
+                 "Phase 1: each site's learners learn to imitate the dense module (paper, section 3.2). Adam; every "
+                 "rank trains its own sites.");
   describe_training(fields, s.distill, "tokens", "backbone.weights, else model-phase0.safetensors");
   fields.add("objective", s.distill.objective, one_of({"nested", "greedy"}),
              "nested: gradients through every prefix sum; greedy: each learner fits what those before it left");
@@ -86,7 +94,8 @@ void describe_training_phases(Fields& fields, Settings& s) {
   fields.section("gating", "Phase 2: gates learn from labels, learners frozen (paper, section 3.3). Adam.");
   describe_training(fields, s.gating, "tokens", "model-phase1.safetensors");
   describe_micro_batches(fields, s.gating);
-  fields.add("rule", s.gating.rule, one_of({"marginal", "reference"}), "how a token's label is found: as in the paper, or as in its authors' code");
+  fields.add("rule", s.gating.rule, one_of({"marginal", "reference"}),
+             "how a token's label is found: as in the paper, or as in its authors' code");
   fields.add("tau", s.gating.tau, positive(), "a further learner must improve the error by this factor");
 
   fields.section("finetune", "Phase 3: everything is trained end to end under the budget (paper, section 3.4). Adam.");
@@ -96,8 +105,9 @@ void describe_training_phases(Fields& fields, Settings& s) {
   fields.add("budget_weight", s.finetune.budget_weight, not_negative(), "weight of the budget loss");
   fields.add("entropy_weight", s.finetune.entropy_weight, not_negative(), "weight of the entropy loss");
   fields.add("diversity_weight", s.finetune.diversity_weight, not_negative(), "weight of the diversity loss");
-  fields.add("entropy_bins", s.finetune.entropy_bins, one_of({"allowed", "all"}),
-             "counts over which the entropy is taken: those a site may choose, or 0..N everywhere as in the authors' code");
+  fields.add(
+      "entropy_bins", s.finetune.entropy_bins, one_of({"allowed", "all"}),
+      "counts over which the entropy is taken: those a site may choose, or 0..N everywhere as in the authors' code");
 }
 
 }  // namespace
@@ -110,7 +120,9 @@ train::TrainerConfig TrainingConfig::trainer() const {
           .log_every = log_every};
 }
 
-int64_t TrainingConfig::steps_over(int64_t items) const { return steps > 0 ? steps : data::Schedule::steps(epochs, items, batch); }
+int64_t TrainingConfig::steps_over(int64_t items) const {
+  return steps > 0 ? steps : data::Schedule::steps(epochs, items, batch);
+}
 
 // Defaults that differ between phases: the learning rates and batches of the paper's vision runs (method.md 3 to 6).
 Settings::Settings() {
@@ -148,14 +160,18 @@ std::vector<std::string> Settings::broken_rules() const {
     if (!holds) broken.push_back(std::move(sentence));
   };
   must(!run_dir.empty(), "run_dir must not be empty");
-  must(backbone.width % backbone.heads == 0,
-       "backbone.width must be a multiple of backbone.heads, got " + std::to_string(backbone.width) + " and " + std::to_string(backbone.heads));
-  must(cache.segment_samples % cache.micro_batch == 0, "cache.segment_samples must be a multiple of cache.micro_batch, got " +
-                                                           std::to_string(cache.segment_samples) + " and " + std::to_string(cache.micro_batch));
+  must(!data.path.empty(), "data.path must name the folder of the data set");
+  must(backbone.width % backbone.heads == 0, "backbone.width must be a multiple of backbone.heads, got " +
+                                                 std::to_string(backbone.width) + " and " +
+                                                 std::to_string(backbone.heads));
+  must(cache.segment_samples % cache.micro_batch == 0,
+       "cache.segment_samples must be a multiple of cache.micro_batch, got " + std::to_string(cache.segment_samples) +
+           " and " + std::to_string(cache.micro_batch));
   must(!acm.sites.empty(), "acm.sites must name at least one kind of site");
   const auto check_warmup = [&](const char* section, const TrainingConfig& c) {
-    must(c.steps == 0 || c.warmup_steps < c.steps, std::string(section) + ".warmup_steps must be less than " + section + ".steps, got " +
-                                                       std::to_string(c.warmup_steps) + " and " + std::to_string(c.steps));
+    must(c.steps == 0 || c.warmup_steps < c.steps, std::string(section) + ".warmup_steps must be less than " + section +
+                                                       ".steps, got " + std::to_string(c.warmup_steps) + " and " +
+                                                       std::to_string(c.steps));
   };
   check_warmup("pretrain", pretrain);
   check_warmup("distill", distill);
@@ -164,12 +180,16 @@ std::vector<std::string> Settings::broken_rules() const {
   return broken;
 }
 
-at::ScalarType Settings::dtype() const { return precision == "float64" ? at::ScalarType::Double : at::ScalarType::Float; }
+at::ScalarType Settings::dtype() const {
+  return precision == "float64" ? at::ScalarType::Double : at::ScalarType::Float;
+}
 
 SurgeryConfig Settings::surgery() const {
   return {acm.learners, acm.sites, activation_from(acm.projection_activation), acm.output_bias};
 }
 
-GateConfig Settings::gate_config() const { return {gate.hidden, gate.depth, activation_from(gate.activation), gate.temperature}; }
+GateConfig Settings::gate_config() const {
+  return {gate.hidden, gate.depth, activation_from(gate.activation), gate.temperature};
+}
 
 }  // namespace acm::phases

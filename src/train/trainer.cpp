@@ -160,7 +160,8 @@ void Trainer::report_progress() {
                             .done = step_,
                             .total = phase_.steps(),
                             .unit = "steps",
-                            .samples_per_second = rate_,
+                            .rate = rate_,
+                            .rate_unit = phase_.unit(),
                             .loss = row_loss_.value_or(0),
                             .has_loss = row_loss_.has_value(),
                             .note = phase_.site().empty() ? "" : "site " + std::string(phase_.site())});

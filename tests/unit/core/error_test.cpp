@@ -40,7 +40,7 @@ TEST(ErrnoError, AnythingElseIsWhatTheCallerSays) {
   EXPECT_EQ(errno_error("x", ENOENT).fault(), Fault::kData);
   const Error error = errno_error("cannot open a.bin", ENOENT, Fault::kUsage);
   EXPECT_EQ(error.fault(), Fault::kUsage);
-  EXPECT_STREQ(error.what(), "cannot open a.bin: No such file or directory");
+  EXPECT_STREQ(error.what(), "cannot open a.bin: No such file or directory; check the path");
   EXPECT_NE(std::string(error.where().file_name()).find("error_test.cpp"), std::string::npos);
 }
 

@@ -193,7 +193,7 @@ TEST(Trainer, ReportsProgress) {
   EXPECT_EQ(sink.last.done, 12);
   EXPECT_EQ(sink.last.total, 12);
   EXPECT_TRUE(sink.last.has_loss);
-  EXPECT_GT(sink.last.samples_per_second, 0);
+  EXPECT_GT(sink.last.rate, 0);
   EXPECT_EQ(sink.finished, "finetune");
 }
 

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# --dry-run shows the plan for the ranks it is started with and leaves nothing behind.
+source "$(dirname "$0")/lib.sh"
+
+mkdir temporary
+TMPDIR=$scratch/temporary train 3 all run --dry-run
+expect_in stdout '^plan for 3 rank\(s\), run folder run$'
+expect_in stdout '2000 training and 500 test samples'
+expect_in stdout 'phase 0 pretrain: 60 steps of 64 samples, 3 slices of at most 22$'
+expect_in stdout 'phase 1 distill: 40 steps of 256 tokens'
+expect_in stdout 'cache: 256 samples in 8 segments, [0-9]+ MB of [0-9]+ MB free'
+expect_in stdout 'phase 2 gating'
+expect_in stdout 'phase 3 finetune'
+# Each site has one owner.
+grep -E '^    rank [0-2]:' stdout | grep -oE 'blocks\.[01]\.[a-z]+' | sort >sites
+[ "$(wc -l <sites)" -eq 10 ] && [ "$(uniq sites | wc -l)" -eq 10 ] || fail "ten sites must have one rank each: $(cat sites)"
+
+find . -type f ! -name stdout ! -name stderr ! -name sites >left
+[ "$(grep -v '^./left$' left)" = "" ] || fail "left behind: $(cat left)"
+[ ! -e run ] || fail "the run folder was made"
+[ -z "$(find temporary -path '*acm*')" ] || fail "left in the temporary folder: $(find temporary)"
+
+EXPECT=64 train 3 3 run --dry-run
+expect_in stderr 'model-phase2\.safetensors'
