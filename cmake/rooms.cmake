@@ -1,8 +1,8 @@
 # One precompiled header of what nearly every source that sees Torch includes: it takes a compile from about ten seconds to three. The sources still include
 # what they use. ACM_PCH=OFF builds without it (clang-tidy cannot read it).
 if(ACM_PCH)
-  file(WRITE ${CMAKE_BINARY_DIR}/pch.cpp "")
-  add_library(acm_pch OBJECT ${CMAKE_BINARY_DIR}/pch.cpp)
+  file(CONFIGURE OUTPUT pch.cpp CONTENT "")  # leaves an equal file alone
+  add_library(acm_pch OBJECT ${CMAKE_CURRENT_BINARY_DIR}/pch.cpp)
   target_link_libraries(acm_pch PRIVATE Torch::cpu)
   target_precompile_headers(acm_pch PRIVATE <ATen/core/Tensor.h> <torch/nn/module.h> <map> <memory> <string> <vector>)
 endif()

@@ -37,11 +37,11 @@ std::unique_ptr<spdlog::logger> open_echo() {
 }  // namespace
 
 struct Log::Impl {
-  std::unique_ptr<spdlog::logger> file, echo;  // null: not wanted
+  std::unique_ptr<spdlog::logger> file;  // null: not wanted
+  std::unique_ptr<spdlog::logger> echo;
 
   void write(spdlog::level::level_enum level, std::string_view prefix, std::string_view line) {
     if (file) file->log(level, spdlog::string_view_t(line.data(), line.size()));
-    if (!echo) return;
     const std::string shown = std::string(prefix).append(line);
     echo->log(level, spdlog::string_view_t(shown));
   }
@@ -49,7 +49,8 @@ struct Log::Impl {
 
 Log::Log(const std::filesystem::path& file, bool echo) : impl_(std::make_unique<Impl>()) {
   if (!file.empty()) impl_->file = open_file(file);
-  if (echo) impl_->echo = open_echo();
+  impl_->echo = open_echo();
+  if (!echo) impl_->echo->set_level(spdlog::level::warn);
 }
 
 Log::~Log() = default;
@@ -60,7 +61,7 @@ void Log::error(std::string_view line) { impl_->write(spdlog::level::err, "error
 
 void Log::flush() {
   if (impl_->file) impl_->file->flush();
-  if (impl_->echo) impl_->echo->flush();
+  impl_->echo->flush();
 }
 
 }  // namespace acm

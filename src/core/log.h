@@ -7,8 +7,9 @@
 
 namespace acm {
 
-// Lines of one rank: to its log file with time and level, and, where `echo` is set (rank 0), to standard error as well.
-// Any thread may write. Owned by main and passed by reference; there is no global logger.
+// Lines of one rank: to its log file with time and level, and to standard error: warnings and errors always, other
+// lines where `echo` is set (rank 0). What all ranks of a group see alike is for its rank 0 to log. Any thread may
+// write. Owned by main and passed by reference; there is no global logger.
 class Log {
  public:
   // Appends to `file`; an empty path writes to no file. Throws Error(kUsage) where the file cannot be opened.

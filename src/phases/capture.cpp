@@ -62,13 +62,8 @@ int64_t tokens_of_first_sample(const Run& run, const nn::Backbone& teacher) {
 
 Capture::Capture(const Run& run)
     : run_(run),
-      teacher_(load_model(teacher_model(run.settings, run.folder))),
+      teacher_(load_teacher(run)),
       schedule_(run.train_data.size(), run.settings.cache.micro_batch, run.key().with("capture")) {
-  if (!acm_sites(*teacher_.backbone).empty())
-    throw Error(
-        Fault::kUsage,
-        "cannot capture from " + teacher_model(run.settings, run.folder).string() +
-            ": it is an ACM model already; the teacher must be a dense one (backbone.weights or distill.model)");
   check_fits(teacher_, teacher_model(run.settings, run.folder), run.train_data);
   teacher_.backbone->to(run.settings.dtype());
   teacher_.backbone->eval();
@@ -76,21 +71,10 @@ Capture::Capture(const Run& run)
       std::make_unique<io::ActivationCache>(cache_folder(run), cache_layout(run, *teacher_.backbone, teacher_.digest));
 }
 
-void Capture::check_space(int64_t missing) {
-  if (missing <= 0) return;  // a folder may hold the segments of more samples than this run wants
+int64_t Capture::bytes_per_segment() const {
   const auto& layout = cache_->layout();
   const int64_t payload = layout.payload_bytes(tokens_of_first_sample(run_, *teacher_.backbone));
-  const int64_t needed = payload / std::max<int64_t>(layout.samples, 1) * layout.segment_samples * missing;
-  const auto folder = cache_folder(run_);
-  const int64_t free = free_bytes(folder);
-  constexpr int64_t kMega = 1'000'000;
-  run_.log.info("cache: " + std::to_string(missing) + " of " + std::to_string(layout.segments()) +
-                " segments to capture, " + std::to_string(needed / kMega) + " MB of " + std::to_string(free / kMega) +
-                " MB free in " + folder.string());
-  if (needed > free)
-    throw Error(Fault::kResource, "cannot capture into " + folder.string() + ": the cache needs " +
-                                      std::to_string(needed / kMega) + " MB and " + std::to_string(free / kMega) +
-                                      " MB are free; lower cache.samples or name another folder with cache.dir");
+  return payload / std::max<int64_t>(layout.samples, 1) * layout.segment_samples;
 }
 
 void Capture::capture(int64_t segment) {
@@ -124,25 +108,50 @@ void Capture::capture(int64_t segment) {
   cache_->write(segment, data);
 }
 
-bool Capture::fill() {
+// Looks until more is missing than fits: a cache far too large for the disk has more segments than there is time to
+// look for.
+std::vector<int64_t> Capture::find_missing() {
   const auto& layout = cache_->layout();
+  const auto folder = cache_folder(run_);
+  const int64_t bytes = bytes_per_segment(), free = free_bytes(folder);
+  const auto mega = [](int64_t count) { return std::to_string(count / 1'000'000) + " MB"; };
   std::vector<int64_t> missing;
-  // Files are counted before any is looked at: a cache far too large for the disk has more segments than there is time
-  // to look for.
+  for (int64_t segment = 0; segment < layout.segments(); ++segment) {
+    const auto fault = cache_->fault_of(segment);
+    if (!fault) continue;
+    missing.push_back(segment);
+    if (*fault != "missing")
+      run_.log.warn(cache_->path_of(segment).string() + " is " + *fault + "; it is captured again");
+    if (static_cast<int64_t>(missing.size()) * bytes > free)
+      throw Error(Fault::kResource, "cannot capture into " + folder.string() + ": the cache takes " +
+                                        mega(layout.segments() * bytes) + ", more is missing of it than the " +
+                                        mega(free) +
+                                        " that are free; lower cache.samples or name another folder with cache.dir");
+  }
+  if (!missing.empty())
+    run_.log.info("cache: " + std::to_string(missing.size()) + " of " + std::to_string(layout.segments()) +
+                  " segments to capture, " + mega(static_cast<int64_t>(missing.size()) * bytes) + " of " + mega(free) +
+                  " free in " + folder.string());
+  return missing;
+}
+
+// Rank 0 looks, so that all ranks hold the same list.
+std::vector<int64_t> Capture::missing_segments() {
+  Json list = Json::Array();
   comm::together(run_.groups.control, [&] {
-    if (run_.is_root())
-      check_space(layout.segments() - static_cast<int64_t>(io::segment_files(cache_folder(run_)).size()));
+    if (run_.is_root()) list = Json::array(find_missing());
   });
-  comm::together(run_.groups.control, [&] {
-    for (int64_t segment = 0; segment < layout.segments(); ++segment)
-      if (const auto fault = cache_->fault_of(segment)) {
-        missing.push_back(segment);
-        if (*fault != "missing")
-          run_.log.warn(cache_->path_of(segment).string() + " is " + *fault + "; it is captured again");
-      }
-  });
+  std::vector<int64_t> missing;
+  const auto agreed = Json::parse(comm::broadcast_string(run_.groups.control, list.dump()), "the list of segments");
+  for (const Json& segment : agreed.as_array()) missing.push_back(segment.as_int());
+  return missing;
+}
+
+bool Capture::fill() {
+  const auto missing = missing_segments();
   if (missing.empty()) return true;
 
+  const auto& layout = cache_->layout();
   run_.beat.update([](comm::BeatState& state) { state.phase = "capture"; });
   Stopwatch watch;
   int64_t done = 0;
@@ -152,12 +161,11 @@ bool Capture::fill() {
     if (!mine(segment) || run_.stop.stop_requested()) continue;
     capture(segment);
     ++done;
-    run_.progress.report(
-        {.phase = "capture",
-         .done = done,
-         .total = share,
-         .unit = "segments",
-         .rate = static_cast<double>(done * layout.segment_samples * run_.ranks()) / watch.seconds()});
+    run_.progress.report({.phase = "capture",
+                          .done = done,
+                          .total = share,
+                          .unit = "segments",
+                          .rate = static_cast<double>(done * layout.segment_samples * run_.ranks()) / watch.seconds()});
   }
   run_.progress.finish("capture");
   // Every rank's segments stand before any rank reads; a stop anywhere stops all.

@@ -35,7 +35,9 @@ class Capture {
   void capture(int64_t segment);
 
  private:
-  void check_space(int64_t missing);
+  std::vector<int64_t> missing_segments();  // collective
+  std::vector<int64_t> find_missing();
+  int64_t bytes_per_segment() const;
 
   const Run& run_;
   Model teacher_;

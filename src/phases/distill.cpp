@@ -3,6 +3,7 @@
 #include "acm/cost.h"
 #include "core/error.h"
 #include "phases/distill_site.h"
+#include "phases/model_fit.h"
 #include "phases/sharing.h"
 
 namespace acm::phases {
@@ -68,7 +69,7 @@ bool train_my_sites(const Run& run, Capture& capture) try {
 }
 
 void assemble(const Run& run) {
-  const auto teacher = load_model(teacher_model(run.settings, run.folder));
+  const auto teacher = load_teacher(run);
   teacher.backbone->to(run.settings.dtype());
   convert_sites(*teacher.backbone, run.settings.surgery(), run.key().with("distill"));
   for (const auto& [index, site, layer] : acm_sites(*teacher.backbone)) {
@@ -103,6 +104,9 @@ train::Outcome run_distill(const Run& run) {
   const bool done = train_my_sites(run, *capture);
   // The only meeting of the phase: everyone's sites are done, or someone was asked to stop.
   const bool all_done = comm::all_reduce_number(run.groups.control, int64_t{done}, comm::ReduceOp::kMin) == 1;
+  const auto sites = static_cast<int64_t>(capture->cache().layout().sites.size());
+  if (all_done)
+    run.progress.report({.phase = name_of(PhaseId::kDistill), .done = sites, .total = sites, .unit = "sites"});
   run.progress.finish(name_of(PhaseId::kDistill));
   if (!all_done) return train::Outcome::kStopped;
   comm::together(run.groups.control, [&] {

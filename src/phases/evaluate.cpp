@@ -92,13 +92,12 @@ Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task
     task_counts = totals.task.numel();
     if (!sum.defined()) sum = at::zeros_like(totals.packed());
     if (number < batches) sum += totals.packed();
-    progress.report(
-        {.phase = "evaluate",
-         .done = std::min(number + group.size(), batches),
-         .total = batches,
-         .unit = "batches",
-         .rate =
-             static_cast<double>(std::min((number + group.size()) * micro_batch, source.size())) / watch.seconds()});
+    progress.report({.phase = "evaluate",
+                     .done = std::min(number + group.size(), batches),
+                     .total = batches,
+                     .unit = "batches",
+                     .rate = static_cast<double>(std::min((number + group.size()) * micro_batch, source.size())) /
+                             watch.seconds()});
   }
   group.all_reduce(sum, comm::ReduceOp::kSum)->wait();
   progress.finish("evaluate");
@@ -136,8 +135,9 @@ Json evaluate_phase(const Run& run, PhaseId phase) {
   Model model;
   std::string kept;  // on rank 0: the text of a file that was made from the same model
   comm::together(run.groups.control, [&] {
-    const auto file = phase == PhaseId::kPretrain ? teacher_model(run.settings, run.folder) : run.folder.model(phase);
-    model = load_model(file);
+    const bool dense = phase == PhaseId::kPretrain;
+    const auto file = dense ? teacher_model(run.settings, run.folder) : run.folder.model(phase);
+    model = dense ? load_teacher(run) : load_model(file);
     check_fits(model, file, run.test_data);
     if (run.is_root() && std::filesystem::exists(path)) {
       kept = read_file(path);

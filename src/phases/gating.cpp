@@ -23,7 +23,6 @@ class Gating final : public train::Phase {
         reader_(capture, run.log, run.settings.cache.shuffle_segments),
         order_(reader_.rows_per_segment(), run.settings.cache.shuffle_segments, run.key().with("gating").with("rows")),
         rule_(label_rule_from(config_.rule)) {
-    check_parent(capture);
     slices_of_rank(run, PhaseId::kGating);  // refuses more ranks than the batch can be cut into
     for (auto& parameter : model_.backbone->parameters()) parameter.set_requires_grad(false);
     add_gates(*model_.backbone, run.settings.gate_config(), run.key().with("gating"));
@@ -75,16 +74,6 @@ class Gating final : public train::Phase {
   }
 
  private:
-  void check_parent(const Capture& capture) const {
-    const auto& parent = model_.description.at("parent").as_string();
-    if (parent == capture.teacher_digest()) return;
-    throw Error(Fault::kUsage,
-                "cannot train gates for " + input_model(run_.settings, run_.folder, PhaseId::kGating).string() +
-                    ": its learners come from a model with the digest " + parent + ", but " +
-                    teacher_model(run_.settings, run_.folder).string() + " has " + capture.teacher_digest() +
-                    "; name the model that phase 1 started from with distill.model");
-  }
-
   at::Tensor labels_of(const AcmLayer& layer, const CacheReader::Rows& rows) const {
     at::NoGradGuard no_grad;
     return gate_labels(prefix_distances(layer.prefixes(rows.input), rows.output), rule_, layer.shape().min_k,
@@ -100,7 +89,7 @@ class Gating final : public train::Phase {
   std::vector<AcmSite> sites_;
 };
 
-// The model of phase 1, whose sites must be those of the teacher that the cache was captured from.
+// The model of phase 1, made from the teacher that the cache was captured from, and with sites that the cache holds.
 Model load_learners(const Run& run, Capture& capture) {
   const auto file = input_model(run.settings, run.folder, PhaseId::kGating);
   auto model = load_model(file);
@@ -110,18 +99,15 @@ Model load_learners(const Run& run, Capture& capture) {
   const auto sites = acm_sites(*model.backbone);
   if (sites.empty()) refuse("it is a dense model; name one that phase 1 made with gating.model");
   if (sites.front().layer->gate()) refuse("it has gates already; name one that phase 1 made with gating.model");
-  const auto& cached = capture.cache().layout().sites;
-  for (const auto& site : sites) {
-    const auto found = std::ranges::find(cached, site.site->name, &io::CachedSite::name);
-    const std::string teacher = " (distill.model, backbone.weights or phase 0)";
-    if (found == cached.end())
-      refuse("its site " + site.site->name + " is not among those of acm.sites and the teacher" + teacher +
-             "; name the model that was made from it");
-    if (found->input_width != site.site->width)
-      refuse("its site " + site.site->name + " has width " + std::to_string(site.site->width) +
-             ", and that of the teacher" + teacher + " has " + std::to_string(found->input_width) +
-             "; name the model that was made from it");
-  }
+  const auto& parent = model.description.at("parent").as_string();
+  if (parent != capture.teacher_digest())
+    refuse("its learners come from a model with the digest " + parent + ", but " +
+           teacher_model(run.settings, run.folder).string() + " has " + capture.teacher_digest() +
+           "; name the model that phase 1 started from with distill.model");
+  for (const auto& site : sites)
+    if (std::ranges::find(capture.cache().layout().sites, site.site->name, &io::CachedSite::name) ==
+        capture.cache().layout().sites.end())
+      refuse("its site " + site.site->name + " is not among those of acm.sites; name the sites of phase 1 there");
   return model;
 }
 

@@ -19,4 +19,15 @@ void check_fits(const Model& model, const std::filesystem::path& file, const dat
            std::to_string(source.classes()) + "; name the data that it was made for with data.path, or another model");
 }
 
+Model load_teacher(const Run& run) {
+  const auto file = teacher_model(run.settings, run.folder);
+  auto model = load_model(file);
+  if (!acm_sites(*model.backbone).empty())
+    throw Error(
+        Fault::kUsage,
+        "cannot learn from " + file.string() +
+            ": it is an ACM model already; the teacher must be a dense one (backbone.weights or distill.model)");
+  return model;
+}
+
 }  // namespace acm::phases

@@ -148,7 +148,8 @@ std::optional<int64_t> CheckpointStore::load_latest(const Parts& parts) {
       comm::together(group_, [&] { saved = read_step(place); });
     } catch (const Error& failure) {  // the same on every rank
       if (failure.fault() != Fault::kData) throw;
-      log_.warn("passing over the checkpoint of step " + std::to_string(step) + ": " + failure.what());
+      if (group_.is_root())
+        log_.warn("passing over the checkpoint of step " + std::to_string(step) + ": " + failure.what());
       continue;
     }
     comm::together(group_, [&] { restore(parts, saved, place.string()); });

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # the scripts that source it use the settings
 # Sourced by the scripts that stop, kill or damage a run: runs in the background, and waiting for what they do.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 job=

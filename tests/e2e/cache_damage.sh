@@ -18,7 +18,7 @@ flip() {
 }
 
 distill_anew() {
-  rm -r run/phase1 run/model-phase1.safetensors
+  rm -r run/phase1 run/log run/model-phase1.safetensors
   times $(ls run/cache/*.h5 | grep -v "$damaged") >before
   distill
   times $(ls run/cache/*.h5 | grep -v "$damaged") >after

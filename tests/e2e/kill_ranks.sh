@@ -5,12 +5,12 @@ RANDOM=${ACM_SEED:=$(date +%N | sed 's/^0*//')}
 echo "moments from ACM_SEED=$ACM_SEED"
 
 make_teacher teacher
-settings=(--set distill.model=teacher/model-phase0.safetensors "${phases_of_seconds[@]}" --set distill.steps=1500)
+settings=(--set distill.model=teacher/model-phase0.safetensors "${phases_of_seconds[@]}" --set distill.steps=1000)
 train 1 1 undisturbed "${settings[@]}"
 
 for ranks in '2 3' '3 1'; do
   read -r before after <<<"$ranks"
-  moment="from_$before/phase1/*/step-$(printf %08d $((200 + RANDOM % 10 * 100)))"
+  moment="from_$before/phase1/*/step-$(printf %08d $((200 + RANDOM % 6 * 100)))"
   begin "$before" 1 "from_$before" "${settings[@]}"
   wait_until compgen -G "$moment" >/dev/null
   victim=$((RANDOM % before))

@@ -5,7 +5,7 @@
 
 begin 3 0 run --set pretrain.steps=100000 --set pretrain.save_every=0 --set pretrain.log_every=1
 wait_until test -s run/metrics.jsonl
-[ ! -e run/phase0/step-* ] || fail "there must be no checkpoint before the stop"
+! has_checkpoint run/phase0 || fail "there must be no checkpoint before the stop"
 kill -TERM "$(rank_pid run 1)"
 ends_with 75
 expect_in stderr 'stopped and saved; the same command goes on from here'

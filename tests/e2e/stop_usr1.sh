@@ -12,7 +12,7 @@ stop_in() {
   kill -USR1 "$job"
   ends_with 75
   expect_in stderr 'stopped and saved; the same command goes on from here'
-  [ ! -e "stopped/eval-phase$1.json" ] && [ ! -e stopped/eval.json ] || fail "phase $1 was finished before it could be stopped"
+  if [ -e "stopped/eval-phase$1.json" ] || [ -e stopped/eval.json ]; then fail "phase $1 was finished before it could be stopped"; fi
 }
 
 stop_in 0 phase0

@@ -2,29 +2,17 @@
 
 #include <limits>
 
+#include "parallel/shared_scratch.h"
 #include "parallel/world.h"
 #include "train/trainer.h"
-#include "unit/core/scratch.h"
 #include "unit/train/toy_phase.h"
 
 namespace acm::train {
 namespace {
 
+using parallel_test::SharedScratch;
+
 constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
-
-// The scratch folder of rank 0, on every rank until all are done with it.
-class SharedScratch {
- public:
-  explicit SharedScratch(comm::Communicator& group)
-      : group_(group), folder_(comm::broadcast_string(group, own_.folder().string())) {}
-  ~SharedScratch() { group_.barrier(); }
-  std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
-
- private:
-  Scratch own_;
-  comm::Communicator& group_;
-  std::filesystem::path folder_;
-};
 
 Outcome train(ToyPhase& phase, comm::Groups groups, const std::filesystem::path& folder, int64_t micro_batches,
               int64_t until_step = kAll) {

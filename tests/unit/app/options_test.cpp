@@ -1,0 +1,88 @@
+#include "app/options.h"
+
+#include <gtest/gtest.h>
+
+#include "app/version.h"
+#include "unit/core/expect_error.h"
+
+namespace acm::app {
+namespace {
+
+Options parse(std::vector<std::string> words, bool speak = false) {
+  words.insert(words.begin(), "acm_dist");
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  return parse_options(static_cast<int>(words.size()), argv.data(), speak);
+}
+
+void expect_refused(const std::vector<std::string>& words, const std::string& part) {
+  expect_error(Fault::kUsage, part, [&] { parse(words); });
+}
+
+TEST(Options, OfATrainingRun) {
+  const auto options = parse(
+      {"--phase", "all", "--config", "a.toml", "--set", "seed=2", "--set", "acm.sites=[\"q\", \"k\"]", "--quiet"});
+  EXPECT_EQ(options.command, Options::Command::kTrain);
+  EXPECT_EQ(options.phase, "all");
+  EXPECT_EQ(options.config, "a.toml");
+  EXPECT_EQ(options.overrides, (std::vector<std::string>{"seed=2", "acm.sites=[\"q\", \"k\"]"}));
+  EXPECT_TRUE(options.quiet);
+  EXPECT_FALSE(options.dry_run || options.print_config);
+}
+
+TEST(Options, OfAnEvaluation) {
+  const auto options =
+      parse({"eval", "--model", "m.safetensors", "--config", "a.toml", "--choice", "2", "--json", "--set", "seed=1"});
+  EXPECT_EQ(options.command, Options::Command::kEvaluate);
+  EXPECT_EQ(options.model, "m.safetensors");
+  EXPECT_EQ(options.choice, 2);
+  EXPECT_TRUE(options.json);
+  EXPECT_EQ(options.overrides, std::vector<std::string>{"seed=1"});
+  EXPECT_EQ(parse({"eval", "--model", "m", "--config", "a.toml"}).choice, std::nullopt);
+}
+
+TEST(Options, TheReferencePageNeedsNothing) { EXPECT_EQ(parse({"reference"}).command, Options::Command::kReference); }
+
+TEST(Options, PrintingTheSettingsNeedsNoPhase) {
+  const auto options = parse({"--config", "a.toml", "--print-config"});
+  EXPECT_TRUE(options.print_config);
+  EXPECT_TRUE(options.phase.empty());
+  EXPECT_TRUE(parse({"--config", "a.toml", "--phase", "0", "--dry-run"}).dry_run);
+}
+
+TEST(Options, SayWhatIsWrong) {
+  expect_refused({}, "no settings were given: name a TOML file with --config");
+  expect_refused({"--phase", "1"}, "name a TOML file with --config");
+  expect_refused({"--config", "a.toml"}, "nothing to do: say which phase with --phase 0, 1, 2, 3 or all");
+  expect_refused({"--config", "a.toml", "--phase", "4"}, "--phase: 4 not in {");
+  expect_refused({"--config", "a.toml", "--phase", "1", "--sett", "a=1"}, "--sett");
+  expect_refused({"--config", "a.toml", "--phase", "1", "--set"}, "--set");
+  expect_refused({"evaluate"}, "evaluate");
+  expect_refused({"eval", "--config", "a.toml"}, "--model is required");
+  expect_refused({"eval", "--model", "m"}, "name a TOML file with --config");
+  expect_refused({"eval", "--model", "m", "--config", "a.toml", "--choice", "many"}, "many");
+  expect_refused({"eval", "reference"}, "");
+}
+
+TEST(Options, EveryRefusalPointsToTheHelp) {
+  expect_refused({"--frobnicate"}, "; acm_dist --help shows what there is");
+}
+
+std::string spoken(const std::vector<std::string>& words, bool speak) {
+  testing::internal::CaptureStdout();
+  EXPECT_EQ(parse(words, speak).command, Options::Command::kNothing);
+  return testing::internal::GetCapturedStdout();
+}
+
+TEST(Options, HelpIsAnsweredByTheOneThatSpeaks) {
+  const auto help = spoken({"--help"}, true);
+  for (const char* part : {"--phase", "--config", "--set", "--dry-run", "eval", "reference"})
+    EXPECT_NE(help.find(part), std::string::npos) << part;
+  EXPECT_NE(spoken({"eval", "--help"}, true).find("--choice"), std::string::npos);
+  EXPECT_EQ(spoken({"--version"}, true), version() + "\n");
+  EXPECT_EQ(spoken({"--help"}, false), "");
+}
+
+}  // namespace
+}  // namespace acm::app
