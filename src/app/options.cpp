@@ -57,6 +57,8 @@ Options parse_options(int argc, char** argv, bool speak) {
     return options;
   }
   if (*eval) options.command = Options::Command::kEvaluate;
+  if (*eval && !options.phase.empty())
+    throw Error(Fault::kUsage, "--phase trains and eval evaluates: give one of them, not both");
   if (options.config.empty())
     throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");
   if (options.command == Options::Command::kTrain && options.phase.empty() && !options.print_config)

@@ -13,6 +13,7 @@
 #include "data/loader.h"
 #include "io/cache_layout.h"
 #include "phases/model_fit.h"
+#include "phases/single_thread.h"
 
 namespace acm::phases {
 namespace {
@@ -88,11 +89,12 @@ void Capture::capture(int64_t segment) {
     std::vector<int64_t> positions(static_cast<size_t>(std::min(step, end - begin)));
     std::iota(positions.begin(), positions.end(), begin);
     const auto batch = data::load_positions(run_.train_data, schedule_, run_.key().with("augmentation"), positions);
+    counts.push_back(teacher_.backbone->token_counts(batch));
+    const SingleThreadIfShort guard(std::min(counts.back().sum().item<int64_t>(), layout.sites.front().input_width));
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);
     nn::TokenContext context;
     context.recorder = &recorder;
     teacher_.backbone->forward(batch, context);
-    counts.push_back(teacher_.backbone->token_counts(batch));
     for (size_t i = 0; i < layout.sites.size(); ++i) {
       const auto& record = recorder.at(nn::site_index(*teacher_.backbone, layout.sites[i].name));
       if (layout.sites[i].input_of == layout.sites[i].name) inputs[i].push_back(packed(record.input, context.valid));

@@ -1,5 +1,7 @@
 #include "phases/distill_site.h"
 
+#include <algorithm>
+
 #include "core/file.h"
 #include "io/safetensors.h"
 #include "phases/module_state.h"
@@ -15,6 +17,7 @@ DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& read
       order_(reader.rows_per_segment(), run.settings.cache.shuffle_segments,
              run.key().with("distill").with(site.name).with("rows")),
       layer_(shape_of(site, run.settings.surgery())),
+      threads_(std::min({config_.batch, layer_.shape().width, layer_.shape().learner_width})),
       steps_(config_.steps_over(order_.rows())) {
   layer_.to(run.settings.dtype());
   layer_.initialise(run.key().with("distill").with(site.name).with("learners"));

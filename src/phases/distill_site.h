@@ -2,6 +2,7 @@
 
 #include "acm/distillation_loss.h"
 #include "phases/cache_reader.h"
+#include "phases/single_thread.h"
 #include "train/phase.h"
 
 namespace acm::phases {
@@ -33,6 +34,7 @@ class DistillSite final : public train::Phase {
   Objective objective_;
   RowOrder order_;
   AcmLayer layer_;
+  SingleThreadIfShort threads_;  // as long as the site trains
   int64_t steps_;
 };
 

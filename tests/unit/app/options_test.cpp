@@ -63,6 +63,7 @@ TEST(Options, SayWhatIsWrong) {
   expect_refused({"eval", "--model", "m"}, "name a TOML file with --config");
   expect_refused({"eval", "--model", "m", "--config", "a.toml", "--choice", "many"}, "many");
   expect_refused({"eval", "reference"}, "");
+  expect_refused({"--phase", "1", "eval", "--model", "m", "--config", "a.toml"}, "--phase trains and eval evaluates");
 }
 
 TEST(Options, EveryRefusalPointsToTheHelp) {
