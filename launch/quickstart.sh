@@ -13,7 +13,7 @@ usage() {
 usage: launch/quickstart.sh [--ranks N] [--run-dir FOLDER] [--set KEY=VALUE]...
 
 Installs what is missing, builds acm_dist and runs the whole method on Fashion-MNIST: a Vision Transformer is trained, becomes
-an adaptive one, and both are evaluated. About 8 minutes on 2 cores once it is built. Run again, it goes on where it was.
+an adaptive one, and both are evaluated. About 3 minutes on 2 cores once it is built. Run again, it goes on where it was.
 
   --ranks N          processes (default: 2)
   --run-dir FOLDER   where results and checkpoints go (default: runs/quickstart)
