@@ -46,7 +46,7 @@ int fail(comm::World& world, int code, const std::string& message, bool shared) 
   const auto& place = world.place();
   if (!shared || place.rank == 0) {
     const auto who = !shared && place.size > 1 ? "rank " + std::to_string(place.rank) + ": " : std::string();
-    std::cerr << "acm_dist: " << who << message << std::endl;
+    std::cerr << "acm_dist: " + who + message + "\n";  // in one piece: other ranks may write at the same moment
   }
   if (!shared && place.size > 1) world.abort(code);
   return code;
