@@ -31,14 +31,6 @@ struct Totals {
   }
 };
 
-// Dense cost per token of all sites, as if none had been replaced.
-int64_t dense_sites(nn::Backbone& backbone) {
-  int64_t macs = 0;
-  for (const auto& site : backbone.sites())
-    macs += site.kind == nn::SiteKind::kFeedForward ? 2 * site.width * site.hidden : site.width * site.width;
-  return macs;
-}
-
 Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& task, const data::Batch& batch,
                  std::optional<int64_t> choice) {
   nn::Recorder recorder(backbone.sites().size(), nn::Recorder::Keep::kChoices);
@@ -55,7 +47,7 @@ Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& 
   }
   const auto by_site = chosen.empty() ? at::zeros({batch.samples(), 0}, at::kLong) : at::stack(chosen, 1);
   return {task.counts(outputs, batch), sample_macs(cost, by_site, tokens, fixed).sum(),
-          (fixed + tokens * dense_sites(backbone)).sum(), tokens.sum(), by_site.sum(0)};
+          (fixed + tokens * nn::dense_site_macs_per_token(backbone)).sum(), tokens.sum(), by_site.sum(0)};
 }
 
 double learner_share(const CostModel& cost, const at::Tensor& learners, double tokens) {
