@@ -5,7 +5,8 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 
 packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libspdlog-dev
-  libtomlplusplus-dev nlohmann-json3-dev libcli11-dev libgtest-dev libxxhash-dev zlib1g-dev dataset-fashion-mnist)
+  libtomlplusplus-dev nlohmann-json3-dev libcli11-dev libgtest-dev libxxhash-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
+  dataset-fashion-mnist)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 preset=release

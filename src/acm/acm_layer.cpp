@@ -112,13 +112,16 @@ void AcmLayer::add_gate(const GateConfig& config) {
   gate_->to(w1.device(), w1.scalar_type());
 }
 
-void AcmLayer::initialise(StreamKey key) {
+void AcmLayer::initialise(StreamKey key, RandomStart start) {
   const at::NoGradGuard no_grad;
-  const double inner = 1.0 / std::sqrt(static_cast<double>(shape_.width));
-  const double outer = 1.0 / std::sqrt(static_cast<double>(shape_.hidden()));
-  nn::fill_uniform(w1, key.with("w1"), -inner, inner);
-  nn::fill_uniform(b1, key.with("b1"), -inner, inner);
-  nn::fill_uniform(w2, key.with("w2"), -outer, outer);
+  const auto fill = [&](at::Tensor& values, const char* name, int64_t fan_in) {
+    const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
+    nn::fill_uniform(values, key.with(name), -bound, bound);
+  };
+  const bool paper = start == RandomStart::kPaper;
+  fill(w1, "w1", paper ? shape_.width : shape_.hidden());
+  fill(b1, "b1", paper ? shape_.width : shape_.learner_width);
+  fill(w2, "w2", paper ? shape_.hidden() : shape_.width);
   if (b2.defined()) b2.zero_();
 }
 

@@ -21,6 +21,8 @@ struct AcmShape {
   int64_t hidden() const { return learners * learner_width; }
 };
 
+enum class RandomStart { kPaper, kReference };
+
 // Learners whose outputs add up, h(z, k) = s_1(z) + ... + s_k(z), and a gate that chooses k for each token (method.md
 // 1, 2). Learner n owns columns [(n-1)b, nb) of w1 and rows of w2. Without a gate (after phase 1) only a fixed choice
 // runs.
@@ -43,8 +45,9 @@ class AcmLayer final : public nn::TokenModule {
   Gate* gate() { return gate_.get(); }
   const Gate* gate() const { return gate_.get(); }
   const AcmShape& shape() const { return shape_; }
-  // init = "random" (method.md 1): w1 and b1 uniform +-1/sqrt(D), w2 +-1/sqrt(N b), b2 zero.
-  void initialise(StreamKey key);
+  // Random learners, uniform (method.md 1). kPaper: w1 and b1 in +-1/sqrt(D), w2 in +-1/sqrt(N b); kReference (the
+  // authors' code, whose fan-ins are transposed): w1 in +-1/sqrt(N b), b1 in +-1/sqrt(b), w2 in +-1/sqrt(D). b2 zero.
+  void initialise(StreamKey key, RandomStart start = RandomStart::kPaper);
 
   at::Tensor w1, b1, w2, b2;  // [D, N b], [N b], [N b, D], [N, D] (undefined without output bias)
 

@@ -39,6 +39,7 @@ CostModel cost_model(nn::Backbone& model) {
     costs.sites.push_back(i);
     costs.learner_costs.push_back(learner_macs_per_token(layer->shape()));
     costs.gate_costs.push_back(layer->gate() ? layer->gate()->macs_per_token() : 0);
+    costs.least_learners.push_back(layer->shape().min_k);
   }
   return costs;
 }
@@ -49,5 +50,18 @@ at::Tensor sample_macs(const CostModel& model, const at::Tensor& chosen, const a
   const at::Tensor learner_costs = at::tensor(model.learner_costs, chosen.options());
   return static_macs + token_counts * per_token + (chosen * learner_costs).sum(1);
 }
+
+double learner_share(const CostModel& model, const at::Tensor& chosen, int64_t tokens) {
+  if (model.sites.empty()) return 1;
+  double run = 0, all = 0;
+  for (size_t i = 0; i < model.sites.size(); ++i) {
+    const auto cost = static_cast<double>(model.learner_costs[i]);
+    run += cost * chosen[static_cast<int64_t>(i)].item<double>();
+    all += cost * static_cast<double>(model.learners * tokens);
+  }
+  return run / all;
+}
+
+double least_learner_share(const CostModel& model) { return learner_share(model, at::tensor(model.least_learners), 1); }
 
 }  // namespace acm

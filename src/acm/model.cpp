@@ -64,9 +64,15 @@ Json gate_description(const std::vector<AcmSite>& sites) {
 
 }  // namespace
 
-Model load_model(const std::filesystem::path& path) {
+Model load_model(const std::filesystem::path& path, const nn::ImportOptions& options) {
   const std::string file = path.string();
-  nn::ModelFile contents = nn::read_model_file(path);
+  nn::Imported source;
+  if (nn::is_foreign(path)) {
+    source = nn::import_weights(path, options);
+  } else {
+    source.file = nn::read_model_file(nn::model_file_in(path));
+  }
+  nn::ModelFile& contents = source.file;
   const Json& description = contents.description;
   auto backbone = nn::make_backbone(description.at("backbone"));
   for (const Json& described : description.at("sites").as_array()) {
@@ -77,7 +83,7 @@ Model load_model(const std::filesystem::path& path) {
   }
   backbone->to(dtype_from(description.at("dtype").as_string(), file));
   nn::load_parameters(*backbone, contents.tensors, file);
-  return {std::move(backbone), std::move(contents.description), std::move(contents.digest)};
+  return {std::move(backbone), std::move(contents.description), std::move(contents.digest), std::move(source.notes)};
 }
 
 void save_model(const std::filesystem::path& path, nn::Backbone& backbone, const std::string& phase,

@@ -8,6 +8,7 @@
 
 #include "acm/acm_layer.h"
 #include "nn/backbone.h"
+#include "nn/import.h"
 #include "nn/model_file.h"
 
 namespace acm {
@@ -40,11 +41,13 @@ std::vector<AcmSite> acm_sites(nn::Backbone& backbone);
 
 struct Model {
   std::shared_ptr<nn::Backbone> backbone;
-  Json description;    // of the file it came from
-  std::string digest;  // of that file
+  Json description;    // of the file it came from; the preprocessing of another library's weights is null: unknown
+  std::string digest;  // nn::digest_of_weights()
+  std::vector<std::string> notes = {};  // what the log should say of another library's weights
 };
-// Rebuilds a model, dense or ACM, from its file alone; parameters keep the file's dtype.
-Model load_model(const std::filesystem::path& path);
+// Rebuilds a model, dense or ACM, from its file alone; parameters keep the file's dtype. Weights of another library (a
+// file or a folder) are imported by the options, which mean nothing to models of ours.
+Model load_model(const std::filesystem::path& path, const nn::ImportOptions& options = {});
 // Writes `backbone` with what a reader needs to rebuild it. `phase` is "pretrain", "distill", "gating" or "finetune";
 // `parent` the digest of the model file it was made from.
 void save_model(const std::filesystem::path& path, nn::Backbone& backbone, const std::string& phase,

@@ -3,6 +3,8 @@
 #include <iostream>
 
 #include "app/evaluate_command.h"
+#include "app/export_command.h"
+#include "app/import_command.h"
 #include "app/options.h"
 #include "app/signals.h"
 #include "app/threads.h"
@@ -30,6 +32,8 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
     if (groups.control.is_root()) std::cout << config::reference_page(defaults.describe()) << std::flush;
     return 0;
   }
+  if (options.command == app::Options::Command::kImport) return app::import_command(options, groups.control);
+  if (options.command == app::Options::Command::kExport) return app::export_command(options, groups.control);
   comm::together(groups.control, [&] { loaded = std::make_unique<app::LoadedSettings>(options); });
   if (options.print_config) {
     if (groups.control.is_root()) std::cout << config::print(loaded->fields, loaded->origins) << std::flush;

@@ -5,6 +5,7 @@
 
 #include "app/version.h"
 #include "core/error.h"
+#include "core/json.h"
 
 namespace acm::app {
 namespace {
@@ -14,6 +15,47 @@ void add_config(CLI::App& command, Options& options) {
   command.add_option("--set", options.overrides, "section.key=value, over the file's; may be repeated")
       ->take_all()
       ->expected(1);
+}
+
+CLI::App* add_import(CLI::App& app, Options& options) {
+  auto* command = app.add_subcommand("import", "make a model file of another library's weights (docs/weights.md)");
+  command->add_option("--weights", options.weights, "safetensors file or folder of timm, Hugging Face or torchvision")
+      ->required();
+  command->add_option("--out", options.out, "model file to write")->required();
+  command->add_option("--heads", options.import.heads, "attention heads, where no config.json tells them")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--image-size", options.import.image_size, "interpolate position embeddings for images of this side")
+      ->check(CLI::PositiveNumber);
+  auto* classes =
+      command->add_option("--classes", options.import.classes, "classes of the new head")->check(CLI::PositiveNumber);
+  auto* new_head =
+      command->add_flag("--new-head", options.import.new_head, "put a fresh head in place of the one it has");
+  classes->needs(new_head);
+  new_head->needs(classes);
+  return command;
+}
+
+CLI::App* add_export(CLI::App& app, Options& options) {
+  auto* command = app.add_subcommand("export", "write a model for another library, or for Python (docs/weights.md)");
+  command->add_option("--model", options.model, "model file, or weights of another library")->required();
+  command
+      ->add_option("--to", options.library,
+                   "whose names; acm (as without it): ours, with a JSON that describes the model")
+      ->check(CLI::IsMember({"timm", "huggingface", "torchvision", "acm"}));
+  command->add_option("--out", options.out, "folder to write")->required();
+  return command;
+}
+
+void check_budgets(const Options& options) {
+  for (const double budget : options.budgets)
+    if (!(budget > 0 && budget <= 1))
+      throw Error(Fault::kUsage,
+                  "--budget takes shares of the learners' cost, more than 0 and at most 1, got " + Json(budget).dump());
+  if (options.choice && !options.budgets.empty())
+    throw Error(Fault::kUsage, "--choice fixes the learners and --budget lets the gates choose: give one of them");
+  if (options.store && options.budgets.empty())
+    throw Error(Fault::kUsage, "--store keeps the shifts of budgets: name them with --budget, such as 0.35,0.5");
 }
 
 }  // namespace
@@ -30,16 +72,28 @@ Options parse_options(int argc, char** argv, bool speak) {
       ->check(CLI::IsMember({"0", "1", "2", "3", "all"}));
   add_config(app, options);
   app.add_flag("--print-config", options.print_config, "show every setting and where it comes from, and stop");
-  app.add_flag("--dry-run", options.dry_run, "check everything and show the plan, without writing anything");
+  auto* dry_run =
+      app.add_flag("--dry-run", options.dry_run, "check everything and show the plan, without writing anything");
+  app.add_option("--ranks", options.ranks, "with --dry-run: the plan for so many ranks instead of those that run")
+      ->needs(dry_run)
+      ->check(CLI::PositiveNumber);
   app.add_flag("--quiet", options.quiet, "no progress on the terminal");
 
   auto* eval = app.add_subcommand("eval", "evaluate a model file on the test samples");
   eval->add_option("--model", options.model, "model file")->required();
   add_config(*eval, options);
   eval->add_option("--choice", options.choice, "run exactly so many learners at every site");
+  eval->add_option(
+          "--budget", options.budgets,
+          "shares of the learners' cost, such as 0.35,0.5: the gates are shifted to each, as calibration samples show")
+      ->delimiter(',')
+      ->check(CLI::Number);
+  eval->add_flag("--store", options.store, "keep the shifts of --budget in the model file");
   eval->add_flag("--json", options.json, "print JSON instead of a table");
   eval->add_flag("--quiet", options.quiet, "no progress on the terminal");
 
+  auto* import = add_import(app, options);
+  auto* exporting = add_export(app, options);
   auto* reference = app.add_subcommand("reference", "print the reference page of all settings (docs/config.md)");
   app.require_subcommand(0, 1);
 
@@ -56,9 +110,14 @@ Options parse_options(int argc, char** argv, bool speak) {
     options.command = Options::Command::kReference;
     return options;
   }
+  if (*import || *exporting) {
+    options.command = *import ? Options::Command::kImport : Options::Command::kExport;
+    return options;
+  }
   if (*eval) options.command = Options::Command::kEvaluate;
   if (*eval && !options.phase.empty())
     throw Error(Fault::kUsage, "--phase trains and eval evaluates: give one of them, not both");
+  if (*eval) check_budgets(options);
   if (options.config.empty())
     throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");
   if (options.command == Options::Command::kTrain && options.phase.empty() && !options.print_config)

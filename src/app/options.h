@@ -6,18 +6,34 @@
 #include <string>
 #include <vector>
 
+#include "nn/import.h"
+
 namespace acm::app {
 
 // What the command line asks for.
 struct Options {
-  enum class Command { kTrain, kEvaluate, kReference, kNothing };  // kNothing: --help or --version was answered
+  enum class Command {
+    kTrain,
+    kEvaluate,
+    kImport,
+    kExport,
+    kReference,
+    kNothing
+  };  // kNothing: --help or --version was answered
   Command command = Command::kTrain;
   std::string phase;  // "0".."3" or "all"
   std::filesystem::path config;
   std::vector<std::string> overrides;
   bool print_config = false, dry_run = false, quiet = false, json = false;
-  std::filesystem::path model;    // eval
+  std::optional<int> ranks;       // --dry-run: plan for so many
+  std::filesystem::path model;    // eval, export
   std::optional<int64_t> choice;  // eval: learners fixed at all sites
+  std::vector<double> budgets;    // eval: wanted shares of the learners' cost
+  bool store = false;             // eval: keeps the shifts for them in the model file
+  std::filesystem::path weights;  // import: of another library
+  std::filesystem::path out;      // import: a model file; export: a folder
+  nn::ImportOptions import;
+  std::string library = "acm";  // export: whose names
 };
 
 // Error(kUsage) says what is wrong with the command line. Help goes to standard output where `speak` is set (rank 0).

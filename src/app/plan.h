@@ -15,8 +15,8 @@ std::vector<phases::PhaseId> wanted_phases(const std::string& phase, const phase
 // that does.
 void check_inputs(const phases::Run& run, const std::vector<phases::PhaseId>& wanted, const std::string& config);
 
-// What a run would do: ranks, data, backbone, and for each phase its steps, its slices, who trains what, and the
-// cache's size. Writes nothing.
-std::string plan_of(const phases::Run& run, const std::vector<phases::PhaseId>& wanted);
+// What a run on so many ranks would do: data, and for each phase its steps, its slices, the cache and its windows, who
+// trains what and how evenly. Writes nothing.
+std::string plan_of(const phases::Run& run, const std::vector<phases::PhaseId>& wanted, int ranks);
 
 }  // namespace acm::app

@@ -60,6 +60,26 @@ std::string result_table(const std::vector<ResultRow>& rows) {
          "counted.\n";
 }
 
+std::string budget_table(const std::vector<Json>& rows) {
+  std::vector<Row> cells = {
+      {"budget", "shift", "on calibration", "learner cost", "top-1", "top-5", "GMAC/sample", "of dense"}};
+  for (const Json& e : rows)
+    cells.push_back({text("%.3f", e.at("budget").as_double()), text("%+.4f", e.at("shift").as_double()),
+                     text("%.4f", e.at("calibration_share").as_double()),
+                     text("%.4f", e.at("learner_share").as_double()), percent(e.find("top1")), percent(e.find("top5")),
+                     text("%.6f", e.at("gmac").as_double()), text("%.3f", e.at("share_of_dense").as_double())});
+  return aligned(cells) +
+         "budget: share of the learners' cost that was asked for; shift: added to each gate's logits for every "
+         "learner.\n";
+}
+
+std::string cost_lines(const Json& evaluation) {
+  std::string line = "GMAC of a sample: mean " + text("%.6f", evaluation.at("gmac").as_double());
+  for (const auto& [name, macs] : evaluation.at("mac_percentiles").as_object())
+    line += ", " + name + " " + text("%.6f", macs.as_double() / 1e9);
+  return line + "\n";
+}
+
 std::string learner_table(const Json& evaluation) {
   std::map<int, std::map<std::string, std::string>> blocks;  // "blocks.3.ffn" -> 3, "ffn"
   std::set<std::string> kinds;

@@ -37,6 +37,7 @@ std::string progress_line(const ProgressReport& report, double seconds_left) {
                      std::to_string(report.total) + " " + std::string(report.unit);
   if (report.has_loss) line += "  loss " + text("%.5g", report.loss);
   if (report.rate > 0) line += "  " + text("%.0f", report.rate) + " " + std::string(report.rate_unit) + "/s";
+  if (report.data_wait >= 0) line += "  " + text("%.0f", 100 * report.data_wait) + " % data wait";
   if (seconds_left >= 0) line += "  " + duration(seconds_left) + " left";
   if (!report.note.empty()) line += "  " + report.note;
   return line;

@@ -15,11 +15,15 @@ void ensure_passive_waiting(char** argv) {
   execv("/proc/self/exe", argv);  // returns only where it failed; then the run goes on, only slower
 }
 
-int set_threads(int64_t wanted, int local_ranks) {
+int share_of_cores(int local_ranks) {
   cpu_set_t cores;
   CPU_ZERO(&cores);
   const int usable = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-  const int threads = wanted > 0 ? static_cast<int>(wanted) : std::max(1, usable / local_ranks);
+  return std::max(1, usable / local_ranks);
+}
+
+int set_threads(int64_t wanted, int local_ranks) {
+  const int threads = wanted > 0 ? static_cast<int>(wanted) : share_of_cores(local_ranks);
   at::set_num_threads(threads);
   return threads;
 }

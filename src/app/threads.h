@@ -9,6 +9,9 @@ namespace acm::app {
 // GFLOP/s). Returns where the environment is as it should be.
 void ensure_passive_waiting(char** argv);
 
+// The cores that this rank may use, shared among the ranks of its host; at least 1.
+int share_of_cores(int local_ranks);
+
 // Sets the threads of this rank: `wanted`, or (0) its share of the cores it may use. Returns the number.
 int set_threads(int64_t wanted, int local_ranks);
 

@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 
 #include "app/plan.h"
+#include "app/samples.h"
 #include "app/table.h"
 #include "app/terminal_progress.h"
 #include "app/threads.h"
@@ -16,6 +18,7 @@
 #include "phases/evaluate.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
+#include "phases/model_fit.h"
 #include "phases/pretrain.h"
 
 namespace acm::app {
@@ -70,8 +73,9 @@ std::string row_name(const Run& run, PhaseId phase, const Json& evaluation) {
     case PhaseId::kGating:
       return "phase 2";
     case PhaseId::kFinetune: {
-      const auto budget = Json(run.settings.acm.budget).dump();
-      return "phase 3, budget " + budget;
+      // Only with its gates shifted does it spend what was asked for; as it was trained, nearly.
+      const bool is_met = evaluation.find("shift") != nullptr;
+      return "phase 3, " + std::string(is_met ? "budget " : "trained for ") + Json(run.settings.acm.budget).dump();
     }
   }
   throw std::logic_error("unknown phase");
@@ -95,7 +99,9 @@ int run_phases(const Run& run, const std::vector<PhaseId>& wanted) {
     run.beat.update([](comm::BeatState& state) { state.phase = "evaluate"; });
   }
   if (run.is_root())
-    std::cout << "\n" << result_table(rows) << "\n" << learner_table(rows.back().evaluation) << std::flush;
+    std::cout << "\n"
+              << result_table(rows) << cost_lines(rows.back().evaluation) << "\n"
+              << learner_table(rows.back().evaluation) << std::flush;
   return 0;
 }
 
@@ -115,8 +121,7 @@ void log_start(const Run& run, const comm::World& world, int threads) {
   run.log.info("acm_dist " + version() + ", " + std::to_string(place.size) + " rank(s), " +
                std::to_string(place.local_size) + " on " + place.host + ", CPU, " + std::to_string(threads) +
                " thread(s) a rank, " + comm::World::library_version());
-  run.log.info("data: " + std::to_string(run.train_data.size()) + " training and " +
-               std::to_string(run.test_data.size()) + " test samples; run folder " + run.folder.root().string());
+  run.log.info("data: " + samples_line(run) + "; run folder " + run.folder.root().string());
 }
 
 }  // namespace
@@ -129,15 +134,15 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
   const auto wanted = wanted_phases(options.phase, settings);
   const int threads = set_threads(settings.threads, world.place().local_size);
 
-  std::unique_ptr<data::DataSource> train_data, test_data;
+  data::Sources data;
   std::unique_ptr<Log> log;
   std::unique_ptr<comm::Beat> beat;
   const auto start = name_this_start(control);
   const auto task = nn::make_classification();
   SilentProgress silent;
-  comm::together(control, [&] {
-    train_data = data::open_source(settings.data, data::Split::kTrain);
-    test_data = data::open_source(settings.data, data::Split::kTest);
+  root_first(control, [&] {
+    const auto index = options.dry_run ? index_if_there(folder) : folder.index();
+    data = data::open_sources(settings.data, StreamKey(static_cast<uint64_t>(settings.seed)), index);
     if (!options.dry_run && control.is_root()) {
       make_folder(folder.root() / "log");
       make_folder(folder.alive());
@@ -153,12 +158,24 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
 
   TerminalProgress terminal(*log, TerminalProgress::is_terminal());
   Progress& progress = control.is_root() && !options.quiet ? static_cast<Progress&>(terminal) : silent;
-  const Run run{settings, loaded.fields,   folder,      groups,     *log, progress,
-                *beat,    signals.token(), *train_data, *test_data, *task};
+  SampleFetching fetching(settings.data, share_of_cores(world.place().local_size), *log);
+  const Run run{settings,
+                loaded.fields,
+                folder,
+                groups,
+                *log,
+                progress,
+                *beat,
+                signals.token(),
+                *data.train,
+                *data.test,
+                *task,
+                fetching.fetching(),
+                data.calibration.get()};
   comm::together(control, [&] { check_inputs(run, wanted, options.config.string()); });
   if (options.dry_run) {
     comm::together(control, [&] {
-      if (control.is_root()) std::cout << plan_of(run, wanted) << std::flush;
+      if (control.is_root()) std::cout << plan_of(run, wanted, options.ranks.value_or(run.ranks())) << std::flush;
     });
     return 0;
   }
@@ -166,7 +183,11 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     if (control.is_root()) claim_folder(run, wanted);
   });
   log_start(run, world, threads);
-  return run_phases(run, wanted);
+  if (run.is_root()) std::ranges::for_each(data.notes, [&](const std::string& note) { log->warn(note); });
+  comm::together(control, [&] { log_teacher(run); });
+  const int code = run_phases(run, wanted);
+  fetching.report(control, *log);
+  return code;
 }
 
 }  // namespace acm::app

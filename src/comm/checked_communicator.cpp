@@ -6,6 +6,25 @@
 namespace acm::comm {
 namespace {
 
+// A part of a checked group: it owns what it checks.
+class CheckedPart final : public Communicator {
+ public:
+  explicit CheckedPart(std::unique_ptr<Communicator> inner)
+      : inner_(std::move(inner)), checked_(make_checked_communicator(*inner_)) {}
+  int rank() const override { return inner_->rank(); }
+  int size() const override { return inner_->size(); }
+  std::unique_ptr<Work> all_reduce(at::Tensor tensor, ReduceOp op) override {
+    return checked_->all_reduce(std::move(tensor), op);
+  }
+  void broadcast(at::Tensor tensor, int root) override { checked_->broadcast(std::move(tensor), root); }
+  at::Tensor all_gather(const at::Tensor& tensor) override { return checked_->all_gather(tensor); }
+  void barrier() override { checked_->barrier(); }
+  std::unique_ptr<Communicator> split(int colour) override { return checked_->split(colour); }
+
+ private:
+  std::unique_ptr<Communicator> inner_, checked_;
+};
+
 class CheckedCommunicator final : public Communicator {
  public:
   CheckedCommunicator(Communicator& inner, std::shared_ptr<CallCheck> check, int64_t group)
@@ -29,6 +48,10 @@ class CheckedCommunicator final : public Communicator {
   void barrier() override {
     check_->agree(group_, Operation::kBarrier, 0, at::Tensor());
     inner_.barrier();
+  }
+  std::unique_ptr<Communicator> split(int colour) override {
+    check_->agree(group_, Operation::kSplit, 0, at::Tensor());
+    return std::make_unique<CheckedPart>(inner_.split(colour));
   }
 
  private:

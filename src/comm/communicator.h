@@ -35,6 +35,9 @@ class Communicator {
   virtual void broadcast(at::Tensor tensor, int root) = 0;
   virtual at::Tensor all_gather(const at::Tensor& tensor) = 0;  // [size, ...]
   virtual void barrier() = 0;
+  // The ranks that gave the same colour, in the order of their ranks, as a group of their own. Destroying it is no
+  // collective; it must not outlive this one.
+  virtual std::unique_ptr<Communicator> split(int colour) = 0;
 };
 
 // A group of one rank, without MPI: every collective is the identity. Phase 1 trains a site in such a group.

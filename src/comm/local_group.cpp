@@ -1,12 +1,15 @@
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include <ATen/ops/full.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/stack.h>
@@ -30,6 +33,7 @@ class Released final : public Error {
 class Meeting {
  public:
   explicit Meeting(int size) : tensors_(size) {}
+  int size() const { return static_cast<int>(tensors_.size()); }
 
   // Collective. `act` gets the tensors of all ranks, by rank, and may write to them.
   void meet(int rank, at::Tensor& mine, const std::function<void(std::vector<at::Tensor*>&)>& act) {
@@ -48,11 +52,34 @@ class Meeting {
     if (round_ == round) throw_if_left();
   }
 
+  // Collective. Where this rank meets those that gave the same colour; `place`: its rank there.
+  std::shared_ptr<Meeting> split(int rank, int colour, int& place) {
+    at::Tensor mine = at::full({}, colour, at::kInt);
+    meet(rank, mine, [this](std::vector<at::Tensor*>& all) {
+      std::map<int, std::vector<int>> members;
+      for (size_t i = 0; i < all.size(); ++i) members[all[i]->item<int>()].push_back(static_cast<int>(i));
+      parts_.clear();
+      for (auto& [name, ranks] : members) {
+        const int size = static_cast<int>(ranks.size());
+        parts_[name] = {std::make_shared<Meeting>(size), std::move(ranks)};
+        every_part_.push_back(parts_[name]);
+      }
+    });
+    const std::lock_guard lock(mutex_);
+    const Part& part = parts_.at(colour);
+    place = static_cast<int>(std::ranges::find(part.ranks, rank) - part.ranks.begin());
+    return part.meeting;
+  }
+
   // `rank` will come to no further meeting: whoever waits for it, or will, is released.
   void leave(int rank) {
     const std::lock_guard lock(mutex_);
     if (left_ < 0) left_ = rank;
     changed_.notify_all();
+    for (const Part& part : every_part_) {
+      const auto place = std::ranges::find(part.ranks, rank);
+      if (place != part.ranks.end()) part.meeting->leave(static_cast<int>(place - part.ranks.begin()));
+    }
   }
 
  private:
@@ -66,6 +93,13 @@ class Meeting {
   int arrived_ = 0;
   int64_t round_ = 0;
   int left_ = -1;  // the first rank that left
+
+  struct Part {
+    std::shared_ptr<Meeting> meeting;
+    std::vector<int> ranks;  // of this meeting
+  };
+  std::map<int, Part> parts_;  // of the last split, by colour
+  std::vector<Part> every_part_;
 };
 
 void reduce_into(at::Tensor& sum, const at::Tensor& next, ReduceOp op) {
@@ -84,14 +118,15 @@ void reduce_into(at::Tensor& sum, const at::Tensor& next, ReduceOp op) {
 
 class LocalCommunicator final : public Communicator {
  public:
-  LocalCommunicator(Meeting& meeting, int rank, int size) : meeting_(meeting), rank_(rank), size_(size) {}
+  LocalCommunicator(std::shared_ptr<Meeting> meeting, int rank, int size)
+      : meeting_(std::move(meeting)), rank_(rank), size_(size) {}
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
   std::unique_ptr<Work> all_reduce(at::Tensor tensor, ReduceOp op) override {
     check_carried(tensor);
-    meeting_.meet(rank_, tensor, [op](std::vector<at::Tensor*>& all) {
+    meeting_->meet(rank_, tensor, [op](std::vector<at::Tensor*>& all) {
       at::Tensor result = all[0]->detach().clone();
       for (size_t i = 1; i < all.size(); ++i) reduce_into(result, all[i]->detach(), op);
       for (at::Tensor* each : all) each->detach().copy_(result);
@@ -102,7 +137,7 @@ class LocalCommunicator final : public Communicator {
   void broadcast(at::Tensor tensor, int root) override {
     check_carried(tensor);
     TORCH_CHECK(root >= 0 && root < size_, "broadcast from rank ", root, " in a group of ", size_);
-    meeting_.meet(rank_, tensor, [root](std::vector<at::Tensor*>& all) {
+    meeting_->meet(rank_, tensor, [root](std::vector<at::Tensor*>& all) {
       for (at::Tensor* each : all) each->detach().copy_(all[root]->detach());
     });
   }
@@ -110,7 +145,7 @@ class LocalCommunicator final : public Communicator {
   at::Tensor all_gather(const at::Tensor& tensor) override {
     check_carried(tensor);
     at::Tensor result = tensor.detach();
-    meeting_.meet(rank_, result, [](std::vector<at::Tensor*>& all) {
+    meeting_->meet(rank_, result, [](std::vector<at::Tensor*>& all) {
       std::vector<at::Tensor> rows;
       for (const at::Tensor* each : all) rows.push_back(*each);
       for (at::Tensor* each : all) *each = at::stack(rows);
@@ -120,11 +155,18 @@ class LocalCommunicator final : public Communicator {
 
   void barrier() override {
     at::Tensor none;
-    meeting_.meet(rank_, none, [](std::vector<at::Tensor*>&) {});
+    meeting_->meet(rank_, none, [](std::vector<at::Tensor*>&) {});
+  }
+
+  std::unique_ptr<Communicator> split(int colour) override {
+    int place = 0;
+    auto part = meeting_->split(rank_, colour, place);
+    const int size = part->size();
+    return std::make_unique<LocalCommunicator>(std::move(part), place, size);
   }
 
  private:
-  Meeting& meeting_;
+  std::shared_ptr<Meeting> meeting_;
   int rank_, size_;
 };
 
@@ -132,7 +174,7 @@ class LocalCommunicator final : public Communicator {
 
 void run_local_group(int size, const std::function<void(Communicator&)>& rank_main) {
   TORCH_CHECK(size >= 1, "a group of ", size, " ranks");
-  Meeting meeting(size);
+  const auto meeting = std::make_shared<Meeting>(size);
   std::vector<std::exception_ptr> causes(size), consequences(size);
   const auto run_rank = [&](int rank) {
     LocalCommunicator group(meeting, rank, size);
@@ -143,7 +185,7 @@ void run_local_group(int size, const std::function<void(Communicator&)>& rank_ma
     } catch (...) {
       causes[rank] = std::current_exception();
     }
-    meeting.leave(rank);
+    meeting->leave(rank);
   };
   {
     std::vector<std::jthread> threads;

@@ -24,6 +24,7 @@ class SoloCommunicator final : public Communicator {
     return tensor.unsqueeze(0).clone();  // a copy: the result must not follow later changes of `tensor`
   }
   void barrier() override {}
+  std::unique_ptr<Communicator> split(int) override { return make_solo_communicator(); }
 };
 
 }  // namespace

@@ -39,6 +39,18 @@ std::string list_text(const std::vector<std::string>& items) {
   return out;
 }
 
+std::string number_text(double number) {
+  if (std::isnan(number)) return "nan";
+  if (std::isinf(number)) return number > 0 ? "inf" : "-inf";
+  return Json(number).dump();
+}
+
+std::string numbers_text(const std::vector<double>& numbers) {
+  std::string out;
+  for (const double number : numbers) out += (out.empty() ? "" : ", ") + number_text(number);
+  return "[" + out + "]";
+}
+
 }  // namespace
 
 Rule any() {
@@ -95,7 +107,7 @@ void assign(const Field& field, const Value& value) {
 
 std::string type_name(const Value& value) {
   static constexpr const char* kNames[] = {"true or false", "an integer", "a number", "a string",
-                                           "an array of strings"};
+                                           "an array of strings", "an array of numbers"};
   return kNames[value.index()];
 }
 
@@ -104,10 +116,8 @@ std::string toml_text(const Value& value) {
   if (const auto* integer = std::get_if<int64_t>(&value)) return std::to_string(*integer);
   if (const auto* text = std::get_if<std::string>(&value)) return string_text(*text);
   if (const auto* items = std::get_if<std::vector<std::string>>(&value)) return "[" + list_text(*items) + "]";
-  const double number = std::get<double>(value);
-  if (std::isnan(number)) return "nan";
-  if (std::isinf(number)) return number > 0 ? "inf" : "-inf";
-  return Json(number).dump();
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value)) return numbers_text(*numbers);
+  return number_text(std::get<double>(value));
 }
 
 }  // namespace acm::config

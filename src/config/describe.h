@@ -15,8 +15,9 @@ namespace acm::config {
 // is carried out.
 enum class Effect { kResult, kOperation };
 
-using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::string>>;
-using Reference = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*>;
+using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::vector<double>>;
+using Reference =
+    std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<double>*>;
 
 // What a value must be: `holds` on the value, and the sentence that stands behind "KEY must be" where it does not.
 struct Rule {

@@ -46,6 +46,7 @@ bool lies_in(const Field& field, std::string_view name) {
 
 Json json_of(const Value& value) {
   if (const auto* items = std::get_if<std::vector<std::string>>(&value)) return Json::array(*items);
+  if (const auto* numbers = std::get_if<std::vector<double>>(&value)) return Json::array(*numbers);
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* number = std::get_if<double>(&value)) return *number;
   if (const auto* integer = std::get_if<int64_t>(&value)) return *integer;

@@ -65,6 +65,10 @@ std::string Reader::set(const Field& field, const std::optional<Value>& value, c
   if (fitting && std::holds_alternative<int64_t>(*fitting) && std::holds_alternative<double>(field.initial)) {
     fitting = static_cast<double>(std::get<int64_t>(*fitting));
   }
+  // An array without items is of any kind.
+  const auto* items = fitting ? std::get_if<std::vector<std::string>>(&*fitting) : nullptr;
+  if (items && items->empty() && std::holds_alternative<std::vector<double>>(field.initial))
+    fitting = std::vector<double>();
   std::string sentence;
   if (!fitting || fitting->index() != field.initial.index()) {
     sentence = field.path() + " must be " + type_name(field.initial) + ", got " + shown;

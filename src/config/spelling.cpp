@@ -30,14 +30,22 @@ size_t distance(std::string_view from, std::string_view to) {
   return std::min(edits(from, to), kOtherSection + edits(last_word(from), last_word(to)));
 }
 
+// Beyond a third of the letters, a likeness is chance.
+size_t farthest(std::string_view name) { return 1 + name.size() / 3; }
+
 }  // namespace
+
+std::string nearest_name(std::string_view name, std::span<const std::string> known) {
+  const auto nearest =
+      std::ranges::min_element(known, {}, [&](const std::string& other) { return edits(name, other); });
+  return nearest != known.end() && edits(name, *nearest) <= farthest(name) ? *nearest : "";
+}
 
 std::string unknown_text(std::string_view path, std::string_view noun, std::span<const std::string> known) {
   const std::string text = " is not a known " + std::string(noun) + "; ";
   const auto nearest =
       std::ranges::min_element(known, {}, [&](const std::string& name) { return distance(path, name); });
-  // Beyond a third of the letters, a likeness is chance.
-  const bool near = nearest != known.end() && distance(path, *nearest) <= 1 + path.size() / 3;
+  const bool near = nearest != known.end() && distance(path, *nearest) <= farthest(path);
   return text + (near ? "did you mean '" + *nearest + "'?" : "--print-config lists the known ones");
 }
 

@@ -7,8 +7,8 @@
 namespace acm::config {
 namespace {
 
-// An array whose items are all strings; otherwise `shown` says what else it holds.
-std::optional<Value> strings_of(const toml::array& array, std::string& shown);
+// An array whose items are all strings, or all numbers; otherwise `shown` says what else it holds.
+std::optional<Value> items_of(const toml::array& array, std::string& shown);
 
 std::optional<Value> value_of_node(const toml::node& node, std::string& shown) {
   const auto take = [&](const char* name, Value value) {
@@ -19,24 +19,27 @@ std::optional<Value> value_of_node(const toml::node& node, std::string& shown) {
   if (const auto* integer = node.as_integer()) return take("the integer ", integer->get());
   if (const auto* number = node.as_floating_point()) return take("the number ", number->get());
   if (const auto* text = node.as_string()) return take("the string ", text->get());
-  if (const auto* array = node.as_array()) return strings_of(*array, shown);
+  if (const auto* array = node.as_array()) return items_of(*array, shown);
   shown = node.is_table() ? "a table" : "a date or time";
   return {};
 }
 
-std::optional<Value> strings_of(const toml::array& array, std::string& shown) {
-  std::vector<std::string> items;
+std::optional<Value> items_of(const toml::array& array, std::string& shown) {
+  std::vector<std::string> texts;
+  std::vector<double> numbers;
   for (const toml::node& item : array) {
-    if (const auto* text = item.as_string()) {
-      items.push_back(text->get());
-      continue;
+    if (const auto* text = item.as_string(); text && numbers.empty()) {
+      texts.push_back(text->get());
+    } else if (item.is_number() && texts.empty()) {
+      numbers.push_back(*item.value<double>());
+    } else {
+      std::string other;
+      value_of_node(item, other);
+      shown = "an array that holds " + other;
+      return {};
     }
-    std::string other;
-    value_of_node(item, other);
-    shown = "an array that holds " + other;
-    return {};
   }
-  Value value(std::move(items));
+  Value value = numbers.empty() ? Value(std::move(texts)) : Value(std::move(numbers));
   shown = "the array " + toml_text(value);
   return value;
 }

@@ -16,7 +16,7 @@ struct Entry {
   std::string path;
   int64_t line, column;  // of the key, from 1
   bool is_table;
-  std::optional<Value> value;  // empty for what no setting can hold: tables, dates, arrays of other things than strings
+  std::optional<Value> value;  // empty for what no setting can hold: tables, dates, arrays of mixed or other things
   std::string shown;           // for messages: "the integer 3", "a table"
 };
 

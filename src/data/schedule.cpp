@@ -10,16 +10,19 @@
 
 namespace acm::data {
 
-Range cut(int64_t batch, int index, int count) {
+Range cut(int64_t batch, int index, int count, int unit) {
   TORCH_CHECK(index >= 0 && index < count, "slice ", index, " of ", count);
-  if (count > batch) {
-    throw Error(Fault::kUsage,
-                "cannot cut a batch of " + std::to_string(batch) + " samples into " + std::to_string(count) +
-                    " slices: there are more slices than samples; use fewer ranks or micro-batches, or a larger batch");
+  const int64_t units = (batch + unit - 1) / unit;  // the last may be cut short
+  if (count > units) {
+    throw Error(Fault::kUsage, "cannot cut a batch of " + std::to_string(batch) + " samples into " +
+                                   std::to_string(count) + " slices: there are more slices than " +
+                                   (unit == 2 ? "pairs of samples" : "samples") +
+                                   "; use fewer ranks or micro-batches, or a larger batch");
   }
-  const int64_t share = batch / count, longer = batch % count;  // the first `longer` slices hold one more
+  const int64_t share = units / count, longer = units % count;  // the first `longer` slices hold one more
   const int64_t begin = index * share + std::min<int64_t>(index, longer);
-  return {begin, begin + share + (index < longer ? 1 : 0)};
+  const int64_t end = begin + share + (index < longer ? 1 : 0);
+  return {begin * unit, std::min(end * unit, batch)};
 }
 
 Schedule::Schedule(int64_t samples, int64_t batch, StreamKey key, bool shuffle)
@@ -28,7 +31,7 @@ Schedule::Schedule(int64_t samples, int64_t batch, StreamKey key, bool shuffle)
 }
 
 std::vector<int64_t> Schedule::positions(const Slice& slice) const {
-  const Range range = cut(batch_, slice.index, slice.count);
+  const Range range = cut(batch_, slice);
   std::vector<int64_t> out;
   for (int64_t i = range.begin; i < range.end; ++i) out.push_back(slice.step * batch_ + i);
   return out;

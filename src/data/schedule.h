@@ -12,15 +12,17 @@ struct Slice {
   int64_t step = 0;
   int index = 0;
   int count = 1;
+  int unit = 1;  // cuts fall on multiples of it: 2 keeps the pairs of mixing in one slice
 };
 
 // The half-open range of a global batch of `batch` items that slice `index` of `count` holds. Slices differ by at most
-// one item and together are the whole, in order.
+// one unit and together are the whole, in order. Error(kUsage) where there are more slices than units.
 struct Range {
   int64_t begin = 0, end = 0;
   int64_t size() const { return end - begin; }
 };
-Range cut(int64_t batch, int index, int count);
+Range cut(int64_t batch, int index, int count, int unit = 1);
+inline Range cut(int64_t batch, const Slice& slice) { return cut(batch, slice.index, slice.count, slice.unit); }
 
 // Which sample stands at which position of an endless sequence of shuffled epochs: a function of (seed, position)
 // alone, so there is nothing to save and seeking costs nothing. Step s holds positions [s * batch, (s + 1) * batch),

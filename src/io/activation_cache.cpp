@@ -1,6 +1,7 @@
 #include "io/activation_cache.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
 
@@ -69,13 +70,35 @@ at::Tensor checked_offsets(const at::Tensor& offsets, int64_t samples) {
   return plain;
 }
 
+// input(i) and output(i) give the values of a site, offsets those of the samples.
+template <typename Input, typename Output>
+SegmentContent content_of(const CacheLayout& layout, const Json& key, int64_t segment, int64_t rows,
+                          const at::Tensor& offsets, const Input& input, const Output& output) {
+  SegmentContent content;
+  content.table = {key, segment, layout.first_sample(segment), layout.samples_in(segment), rows, {}};
+  content.datasets.push_back({std::string(kOffsets), offsets});
+  for (size_t i = 0; i < layout.sites.size(); ++i) {
+    const CachedSite& site = layout.sites[i];
+    content.groups.push_back("/" + site.name);
+    if (owns_input(site)) {
+      content.datasets.push_back({input_path(site.name), input(i)});
+    } else {
+      content.links.push_back({input_path(site.name), input_path(site.input_of)});
+    }
+    content.datasets.push_back({output_path(site.name), output(i)});
+  }
+  return content;
+}
+
 }  // namespace
 
 struct ActivationCache::Impl {
-  // A segment that has been read: its table, and the datasets whose digest was seen to be right.
+  // A segment that has been read: its table, the datasets whose digest was seen to be right, and the rows of the
+  // samples that this layout wants, which may be fewer than the file's.
   struct Opened {
     SegmentTable table;
     std::set<std::string> verified;
+    std::optional<int64_t> rows;
   };
 
   Impl(const std::filesystem::path& folder, const CacheLayout& layout)
@@ -88,21 +111,26 @@ struct ActivationCache::Impl {
 
   // The table of a usable segment, or why it is none.
   SegmentCheck check(int64_t segment) const {
-    TORCH_CHECK(segment >= 0 && segment < layout.segments(), "segment ", segment, " of ", layout.segments());
+    expect_in_range(segment);
     if (!is_there(segment_path(folder, segment))) return {{}, "missing"};
     SegmentCheck check = checked_table(segment_path(folder, segment));
     if (check.fault.empty()) check.fault = difference(segment, check.table);
     return check;
   }
 
+  void expect_in_range(int64_t segment) const {
+    const int64_t segments = layout.segments() * layout.epochs;
+    TORCH_CHECK(segment >= 0 && segment < segments, "segment ", segment, " of ", segments);
+  }
+
   std::string difference(int64_t segment, const SegmentTable& table) const {
     if (table.key != key) return "of another key: " + key_difference(table.key, key);
     if (table.segment != segment) return "a copy of segment " + std::to_string(table.segment);
-    if (table.samples != layout.samples_in(segment)) {
+    if (table.samples < layout.samples_in(segment)) {
       return "of " + std::to_string(table.samples) + " samples instead of " +
              std::to_string(layout.samples_in(segment));
     }
-    for (const auto& [path, bytes] : dataset_bytes(layout, segment, table.rows)) {
+    for (const auto& [path, bytes] : dataset_bytes(layout, table.samples, table.rows)) {
       const auto found = table.datasets.find(path);
       if (found == table.datasets.end() || found->second.bytes != bytes)
         return path + " is not there or of another size";
@@ -120,10 +148,26 @@ struct ActivationCache::Impl {
     if (const auto found = opened.find(segment); found != opened.end()) return found->second;
     SegmentCheck found = check(segment);
     if (!found.fault.empty()) damaged(segment, found.fault);
-    return opened[segment] = {std::move(found.table), {}};
+    return opened[segment] = {std::move(found.table), {}, {}};
   }
 
-  at::Tensor read(int64_t segment, const std::string& path, at::ScalarType dtype, std::vector<int64_t> shape) {
+  // Rows of a layout's own samples.
+  int64_t rows(int64_t segment) {
+    Opened& from = open(segment);
+    if (from.rows) return *from.rows;
+    const int64_t samples = layout.samples_in(segment);
+    if (samples == from.table.samples) return *(from.rows = from.table.rows);
+    const at::Tensor offsets = read_whole(segment, std::string(kOffsets), at::kLong, {from.table.samples + 1});
+    return *(open(segment).rows = offsets.const_data_ptr<int64_t>()[samples]);
+  }
+
+  at::Tensor read_values(int64_t segment, const std::string& path, int64_t width) {
+    const int64_t wanted = rows(segment);
+    return read_whole(segment, path, layout.dtype, {open(segment).table.rows, width}).narrow(0, 0, wanted);
+  }
+
+  at::Tensor read_whole(int64_t segment, const std::string& path, at::ScalarType dtype,
+                        const std::vector<int64_t>& shape) {
     Opened& from = open(segment);
     const StoredDataset stored = from.table.datasets.at(path);
     at::Tensor values = at::empty(shape, at::TensorOptions().dtype(dtype));
@@ -152,6 +196,40 @@ ActivationCache::ActivationCache(std::filesystem::path folder, CacheLayout layou
   refuse_other_keys(folder_, impl_->key);
 }
 
+int64_t segment_file_bytes(const CacheLayout& layout, int64_t tokens) {
+  check_layout(layout);
+  const int64_t samples = layout.samples_in(0), rows = samples * tokens;
+  const auto no_rows = [&](int64_t width) { return at::zeros({0, width}, layout.dtype); };
+  return bytes_of_segment_file(content_of(
+                                   layout, full_key(layout), 0, rows, at::zeros({0}, at::kLong),
+                                   [&](size_t i) { return no_rows(layout.sites[i].input_width); },
+                                   [&](size_t i) { return no_rows(layout.sites[i].output_width); }),
+                               dataset_bytes(layout, samples, rows));
+}
+
+int64_t ActivationCache::bytes_on_disk() const {
+  int64_t bytes = 0;
+  for (const auto& file : segment_files(folder_)) {
+    std::error_code ignored;  // one may be replaced at this moment
+    const auto size = std::filesystem::file_size(file, ignored);
+    if (!ignored) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+void ActivationCache::remove_all_but(const std::vector<int64_t>& segments) const {
+  const auto unwanted = [&](const std::string& name) {
+    const auto number = segment_number(name);
+    return number ? !std::ranges::binary_search(segments, *number) : partial_segment_number(name).has_value();
+  };
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(folder_, failure), end; !failure && entry != end;
+       entry.increment(failure))
+    if (unwanted(entry->path().filename().string())) std::filesystem::remove(entry->path(), failure);
+  if (failure) throw errno_error("cannot remove segments from " + folder_.string(), failure.value());
+  impl_->opened.clear();
+}
+
 std::filesystem::path ActivationCache::path_of(int64_t segment) const { return segment_path(folder_, segment); }
 
 std::optional<std::string> ActivationCache::fault_of(int64_t segment) const {
@@ -160,46 +238,38 @@ std::optional<std::string> ActivationCache::fault_of(int64_t segment) const {
 }
 
 void ActivationCache::write(int64_t segment, const SegmentData& data) const {
-  const size_t sites = layout_.sites.size();
-  TORCH_CHECK(segment >= 0 && segment < layout_.segments(), "segment ", segment, " of ", layout_.segments());
-  TORCH_CHECK(data.inputs.size() == sites && data.outputs.size() == sites, "a segment has inputs and outputs by site");
+  impl_->expect_in_range(segment);
+  const auto& sites = layout_.sites;
+  TORCH_CHECK(data.inputs.size() == sites.size() && data.outputs.size() == sites.size(),
+              "a segment has inputs and outputs by site");
   const int64_t samples = layout_.samples_in(segment);
   const at::Tensor offsets = checked_offsets(data.offsets, samples);
   const int64_t rows = offsets.const_data_ptr<int64_t>()[samples];
-
-  SegmentContent content;
-  content.table = {impl_->key, segment, layout_.first_sample(segment), samples, rows, {}};
-  content.datasets.push_back({std::string(kOffsets), offsets});
-  for (size_t i = 0; i < sites; ++i) {
-    const CachedSite& site = layout_.sites[i];
-    content.groups.push_back("/" + site.name);
-    const std::string input = input_path(site.name), output = output_path(site.name);
-    if (owns_input(site)) {
-      content.datasets.push_back({input, checked_values(data.inputs[i], input, rows, site.input_width, layout_.dtype)});
-    } else {
-      content.links.push_back({input, input_path(site.input_of)});
-    }
-    content.datasets.push_back(
-        {output, checked_values(data.outputs[i], output, rows, site.output_width, layout_.dtype)});
-  }
-  write_segment_file(path_of(segment), std::move(content));
+  const auto input = [&](size_t i) {
+    return checked_values(data.inputs[i], input_path(sites[i].name), rows, sites[i].input_width, layout_.dtype);
+  };
+  const auto output = [&](size_t i) {
+    return checked_values(data.outputs[i], output_path(sites[i].name), rows, sites[i].output_width, layout_.dtype);
+  };
+  write_segment_file(path_of(segment), content_of(layout_, impl_->key, segment, rows, offsets, input, output));
   impl_->opened.erase(segment);
 }
 
 at::Tensor ActivationCache::read_input(int64_t segment, const std::string& name) {
   const CachedSite& owner = site_named(layout_, site_named(layout_, name).input_of);
-  return impl_->read(segment, input_path(owner.name), layout_.dtype, {rows(segment), owner.input_width});
+  return impl_->read_values(segment, input_path(owner.name), owner.input_width);
 }
 
 at::Tensor ActivationCache::read_output(int64_t segment, const std::string& name) {
   const CachedSite& site = site_named(layout_, name);
-  return impl_->read(segment, output_path(name), layout_.dtype, {rows(segment), site.output_width});
+  return impl_->read_values(segment, output_path(name), site.output_width);
 }
 
 at::Tensor ActivationCache::read_offsets(int64_t segment) {
-  return impl_->read(segment, std::string(kOffsets), at::kLong, {layout_.samples_in(segment) + 1});
+  const int64_t stored = impl_->open(segment).table.samples, wanted = layout_.samples_in(segment);
+  return impl_->read_whole(segment, std::string(kOffsets), at::kLong, {stored + 1}).narrow(0, 0, wanted + 1);
 }
 
-int64_t ActivationCache::rows(int64_t segment) { return impl_->open(segment).table.rows; }
+int64_t ActivationCache::rows(int64_t segment) { return impl_->rows(segment); }
 
 }  // namespace acm::io

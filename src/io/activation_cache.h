@@ -28,14 +28,26 @@ struct CacheLayout {
   Json key;
   std::vector<CachedSite> sites;
   at::ScalarType dtype = at::ScalarType::Float;
-  int64_t samples = 0;          // positions 0 .. samples - 1 of the capture schedule
-  int64_t segment_samples = 0;  // positions a segment; the last may hold fewer
-  int64_t segments() const { return (samples + segment_samples - 1) / segment_samples; }
-  int64_t first_sample(int64_t segment) const { return segment * segment_samples; }
-  int64_t samples_in(int64_t segment) const { return std::min(segment_samples, samples - first_sample(segment)); }
-  // Payload of all segments where every sample has `tokens` tokens.
+  int64_t samples = 0;          // of an epoch
+  int64_t segment_samples = 0;  // positions a segment; the last of an epoch may hold fewer
+  // Where each epoch captures anew, the numbers of segments run on through so many epochs, and the first sample of an
+  // epoch stands `epoch_positions` after that of the epoch before.
+  int64_t epochs = 1, epoch_positions = 0;
+
+  int64_t segments() const { return (samples + segment_samples - 1) / segment_samples; }  // of an epoch
+  int64_t first_sample(int64_t segment) const {  // its position in the capture schedule
+    return segment / segments() * epoch_positions + segment % segments() * segment_samples;
+  }
+  int64_t samples_in(int64_t segment) const {
+    return std::min(segment_samples, samples - segment % segments() * segment_samples);
+  }
+  // Payload of an epoch's segments where every sample has `tokens` tokens.
   int64_t payload_bytes(int64_t tokens) const;
 };
+
+// Bytes of the file of a full segment where every sample has `tokens` tokens. Those of later segments may have some
+// more digits.
+int64_t segment_file_bytes(const CacheLayout& layout, int64_t tokens);
 
 // The activations of one segment in memory, ready to be written. Rows are the valid tokens of its samples, packed.
 struct SegmentData {
@@ -68,7 +80,13 @@ class ActivationCache {
 
   // Why a segment cannot be used ("missing", "truncated or overwritten: ...", "changed: ...", "of another key: ..."),
   // or nothing. Looks at everything but the payload, whose digests are compared when it is first read.
+  // One that holds further samples is usable: their rows are left out.
   std::optional<std::string> fault_of(int64_t segment) const;
+  // Of all segments in the folder.
+  int64_t bytes_on_disk() const;
+  // Removes every segment that is not among these, which ascend, and what interrupted writers left. Nobody else may be
+  // writing there.
+  void remove_all_but(const std::vector<int64_t>& segments) const;
 
   void write(int64_t segment, const SegmentData& data) const;
 

@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <set>
 #include <system_error>
@@ -17,14 +18,24 @@ namespace {
 
 constexpr std::string_view kPrefix = "segment-", kSuffix = ".h5";
 
-bool is_segment_name(const std::string& name) {
-  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix) || name.size() <= kPrefix.size() + kSuffix.size())
-    return false;
-  const auto number = std::string_view(name).substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-  return number.find_first_not_of("0123456789") == std::string_view::npos;
-}
+constexpr std::string_view kPartial = ".h5.partial-";
 
 }  // namespace
+
+std::optional<int64_t> segment_number(const std::string& file_name) {
+  if (!file_name.starts_with(kPrefix) || !file_name.ends_with(kSuffix)) return std::nullopt;
+  if (file_name.size() <= kPrefix.size() + kSuffix.size()) return std::nullopt;
+  const char *begin = file_name.data() + kPrefix.size(), *end = file_name.data() + file_name.size() - kSuffix.size();
+  int64_t number = 0;
+  const auto [stop, failure] = std::from_chars(begin, end, number);
+  if (failure != std::errc() || stop != end || *begin == '-') return std::nullopt;
+  return number;
+}
+
+std::optional<int64_t> partial_segment_number(const std::string& file_name) {
+  const size_t at = file_name.find(kPartial);
+  return at == std::string::npos ? std::nullopt : segment_number(file_name.substr(0, at) + std::string(kSuffix));
+}
 
 std::string input_path(const std::string& site) { return "/" + site + "/input"; }
 std::string output_path(const std::string& site) { return "/" + site + "/output"; }
@@ -40,7 +51,7 @@ std::vector<std::filesystem::path> segment_files(const std::filesystem::path& fo
   std::error_code failure;
   for (std::filesystem::directory_iterator entry(folder, failure), end; !failure && entry != end;
        entry.increment(failure)) {
-    if (is_segment_name(entry->path().filename().string())) files.push_back(entry->path());
+    if (segment_number(entry->path().filename().string())) files.push_back(entry->path());
   }
   if (failure) throw errno_error("cannot list the folder " + folder.string(), failure.value());
   std::sort(files.begin(), files.end());
@@ -86,10 +97,10 @@ Json full_key(const CacheLayout& layout) {
   return key;
 }
 
-std::map<std::string, int64_t> dataset_bytes(const CacheLayout& layout, int64_t segment, int64_t rows) {
+std::map<std::string, int64_t> dataset_bytes(const CacheLayout& layout, int64_t samples, int64_t rows) {
   const int64_t row = rows * static_cast<int64_t>(c10::elementSize(layout.dtype));
   std::map<std::string, int64_t> bytes;
-  bytes[std::string(kOffsets)] = (layout.samples_in(segment) + 1) * static_cast<int64_t>(sizeof(int64_t));
+  bytes[std::string(kOffsets)] = (samples + 1) * static_cast<int64_t>(sizeof(int64_t));
   for (const CachedSite& site : layout.sites) {
     if (owns_input(site)) bytes[input_path(site.name)] = row * site.input_width;
     bytes[output_path(site.name)] = row * site.output_width;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@ std::string output_path(const std::string& site);
 std::filesystem::path segment_path(const std::filesystem::path& folder, int64_t segment);
 // Segment files under their final names, in order; partial files of other writers carry other names.
 std::vector<std::filesystem::path> segment_files(const std::filesystem::path& folder);
+// What a segment file or the partial file of one is named after; nothing for files of other names.
+std::optional<int64_t> segment_number(const std::string& file_name);
+std::optional<int64_t> partial_segment_number(const std::string& file_name);
 
 inline bool owns_input(const CachedSite& site) { return site.input_of == site.name; }
 const CachedSite& site_named(const CacheLayout& layout, const std::string& name);
@@ -27,7 +31,7 @@ const CachedSite& site_named(const CacheLayout& layout, const std::string& name)
 void check_layout(const CacheLayout& layout);
 // The caller's key with what the file format itself adds: segments are equal only if both are.
 Json full_key(const CacheLayout& layout);
-// Bytes that each dataset has in a segment of so many rows, by path.
-std::map<std::string, int64_t> dataset_bytes(const CacheLayout& layout, int64_t segment, int64_t rows);
+// Bytes that each dataset has in a segment of so many samples and rows, by path.
+std::map<std::string, int64_t> dataset_bytes(const CacheLayout& layout, int64_t samples, int64_t rows);
 
 }  // namespace acm::io

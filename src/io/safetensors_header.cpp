@@ -30,12 +30,28 @@ constexpr std::array<DtypeName, 8> kDtypes = {{{at::kDouble, "F64"},
                                                {at::kByte, "U8"},
                                                {at::kBool, "BOOL"}}};
 
+// Whether the bytes begin a pickle of protocol 2 to 5 and no safetensors header.
+bool is_pickle(std::string_view head) {
+  return head.size() > kLengthBytes && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 && head[kLengthBytes] != '{';
+}
+
+// A pickle runs code while it is read, so this program never reads one.
+std::string conversion_recipe(const std::filesystem::path& path) {
+  const std::string file = Json(path.filename().string()).dump();
+  return "convert it to safetensors with these two lines of Python:\n"
+         "  import torch, safetensors.torch as s; w = torch.load(" +
+         file +
+         ", map_location=\"cpu\", weights_only=True); w = w.get(\"model\", w.get(\"state_dict\", w))\n"
+         "  s.save_file({k: v.contiguous().clone() for k, v in w.items()}, \"model.safetensors\")";
+}
+
 // What stands in the file instead of safetensors, where its first bytes tell; otherwise nothing.
-std::string impostor(std::string_view head, int64_t size) {
+std::string impostor(const std::filesystem::path& path, std::string_view head, int64_t size) {
   if (head.starts_with("version https://git-lfs")) {
     return "it is a Git-LFS pointer (" + std::to_string(size) + " bytes), not the file; fetch it with 'git lfs pull'";
   }
-  if (head.starts_with("PK\x03\x04")) return "it is a zip file, as torch.save writes; convert it to safetensors";
+  if (head.starts_with("PK\x03\x04")) return "it is a zip file, as torch.save writes; " + conversion_recipe(path);
+  if (is_pickle(head)) return "it is a pickle, as torch.save writes; " + conversion_recipe(path);
   const size_t text = head.find_first_not_of(" \t\r\n");
   std::string start(head.substr(std::min(text, head.size()), 9));
   for (char& c : start) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -54,7 +70,7 @@ std::string read_header(const std::filesystem::path& path, const FileHandle& fil
   const int64_t size = file.size();
   std::string head(static_cast<size_t>(std::min<int64_t>(size, 512)), '\0');
   file.read(head.data(), static_cast<int64_t>(head.size()), 0);
-  if (const std::string what = impostor(head, size); !what.empty()) refuse(path, what);
+  if (const std::string what = impostor(path, head, size); !what.empty()) refuse(path, what);
   if (head.size() <= kLengthBytes) {
     refuse(path, "it has " + std::to_string(size) + " bytes and no safetensors header; fetch it again");
   }

@@ -3,6 +3,8 @@
 #include <c10/core/ScalarType.h>
 #include <c10/util/Exception.h>
 
+#include <unistd.h>
+
 #include <bit>
 
 #include "core/digest.h"
@@ -51,13 +53,26 @@ Hdf5Id properties(hid_t kind, const std::string& doing) {
   return list;
 }
 
-Hdf5Id create_file(const std::filesystem::path& path, const std::string& doing) {
+enum class Place { kDisk, kMemory };
+
+// Without blocks that collect small pieces: the size of the file is then that of its structure without any payload, and
+// the payload.
+Hdf5Id create_file(const std::filesystem::path& path, Place place, const std::string& doing) {
   const Hdf5Id creation = properties(H5P_FILE_CREATE, doing);
   const Hdf5Id access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, doing);
+  check_hdf5(H5Pset_meta_block_size(*access, 0), doing);
+  check_hdf5(H5Pset_small_data_block_size(*access, 0), doing);
+  if (place == Place::kMemory) check_hdf5(H5Pset_fapl_core(*access, 1, false), doing);
   check_hdf5(H5Pset_libver_bounds(*access, H5F_LIBVER_V18, H5F_LIBVER_V18), doing);
   // The partial file is ours alone, and some network file systems refuse locks.
   check_hdf5(H5Pset_file_locking(*access, false, true), doing);
   return {H5Fcreate(path.c_str(), H5F_ACC_TRUNC, *creation, *access), H5Fclose, doing};
+}
+
+int64_t size_of(hid_t file, const std::string& doing) {
+  hsize_t bytes = 0;
+  check_hdf5(H5Fget_filesize(file, &bytes), doing);
+  return static_cast<int64_t>(bytes);
 }
 
 // Allocates the dataset without writing its values; tells where they go.
@@ -82,11 +97,11 @@ StoredDataset create_dataset(hid_t file, const SegmentContent::Dataset& dataset,
   return stored;
 }
 
-// The whole HDF5 structure, closed again before any payload is written.
-void write_structure(const std::filesystem::path& path, SegmentContent& content) {
+// The whole HDF5 structure, closed again before any payload is written. Gives its size.
+int64_t write_structure(const std::filesystem::path& path, Place place, SegmentContent& content) {
   const std::string doing = "write " + path.string();
   const QuietHdf5 quiet;
-  Hdf5Id file = create_file(path, doing);
+  Hdf5Id file = create_file(path, place, doing);
   write_attribute(*file, "key", content.table.key.dump());
   write_attribute(*file, "segment", content.table.segment);
   write_attribute(*file, "first_sample", content.table.first_sample);
@@ -96,12 +111,16 @@ void write_structure(const std::filesystem::path& path, SegmentContent& content)
     const Hdf5Id id(H5Gcreate2(*file, group.c_str(), H5P_DEFAULT, *group_creation, H5P_DEFAULT), H5Gclose, doing);
   }
   for (const auto& dataset : content.datasets) {
-    content.table.datasets[dataset.path] = create_dataset(*file, dataset, doing);
+    StoredDataset& stored = content.table.datasets[dataset.path] = create_dataset(*file, dataset, doing);
+    if (place == Place::kMemory) stored.offset = size_of(*file, doing);  // where its values would begin
   }
   for (const auto& link : content.links) {
     check_hdf5(H5Lcreate_hard(*file, link.target.c_str(), *file, link.path.c_str(), H5P_DEFAULT, H5P_DEFAULT), doing);
   }
+  check_hdf5(H5Fflush(*file, H5F_SCOPE_LOCAL), doing);
+  const int64_t bytes = size_of(*file, doing);
   file.close(doing);
+  return bytes;
 }
 
 }  // namespace
@@ -125,7 +144,7 @@ std::string_view cache_dtype_name(at::ScalarType dtype) {
 
 void write_segment_file(const std::filesystem::path& path, SegmentContent content) {
   AtomicFile target(path);
-  write_structure(target.partial(), content);
+  write_structure(target.partial(), Place::kDisk, content);
   {
     const FileHandle file(target.partial(), FileHandle::Mode::kWrite);
     for (const auto& dataset : content.datasets) {
@@ -135,6 +154,20 @@ void write_segment_file(const std::filesystem::path& path, SegmentContent conten
     append_segment_table(file, content.table);
   }
   target.commit();
+}
+
+int64_t bytes_of_segment_file(SegmentContent content, const std::map<std::string, int64_t>& payloads) {
+  // HDF5 knows open files by their names, in all threads.
+  const std::string name = "a segment in the memory of thread " + std::to_string(::gettid());
+  const int64_t structure = write_structure(name, Place::kMemory, content);
+  int64_t payload = 0;
+  for (const auto& dataset : content.datasets) {
+    StoredDataset& stored = content.table.datasets.at(dataset.path);
+    stored.offset += payload;
+    stored.bytes = payloads.at(dataset.path);
+    payload += stored.bytes;
+  }
+  return structure + payload + segment_table_bytes(content.table);
 }
 
 }  // namespace acm::io

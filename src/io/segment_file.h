@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,8 @@ struct SegmentContent {
 // Writes the file through an AtomicFile, so that it exists whole or not at all; its bytes are a function of the
 // content.
 void write_segment_file(const std::filesystem::path& path, SegmentContent content);
+// The size of the file whose datasets have so many bytes each, by path. The content's own have no rows; nothing is
+// written.
+int64_t bytes_of_segment_file(SegmentContent content, const std::map<std::string, int64_t>& payloads);
 
 }  // namespace acm::io

@@ -88,6 +88,10 @@ void append_segment_table(const FileHandle& file, const SegmentTable& table) {
   file.write(digest.data(), kNumberBytes, end);
 }
 
+int64_t segment_table_bytes(const SegmentTable& table) {
+  return static_cast<int64_t>(to_json(table).dump().size()) + kTailBytes;
+}
+
 SegmentCheck read_segment_table(const FileHandle& file) {
   SegmentCheck check;
   const int64_t size = file.size();

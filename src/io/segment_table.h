@@ -28,6 +28,8 @@ struct SegmentTable {
 
 // Appends the table to a file that holds the HDF5 part and all payloads.
 void append_segment_table(const FileHandle& file, const SegmentTable& table);
+// Bytes that this adds to the file.
+int64_t segment_table_bytes(const SegmentTable& table);
 
 // The table of a file whose every byte outside the payloads is as it was written; otherwise `fault` says what is wrong.
 struct SegmentCheck {

@@ -23,7 +23,9 @@ at::Tensor classes_ahead(const at::Tensor& scores, const at::Tensor& labels) {
 class Classification final : public Task {
  public:
   at::Tensor losses(const at::Tensor& outputs, const data::Batch& batch) const override {
-    return at::cross_entropy_loss(outputs, batch.labels, {}, at::Reduction::None);
+    const bool soft = batch.targets.defined();
+    return at::cross_entropy_loss(outputs, soft ? batch.targets.to(outputs.dtype()) : batch.labels, {},
+                                  at::Reduction::None);
   }
 
   at::Tensor counts(const at::Tensor& outputs, const data::Batch& batch) const override {

@@ -17,9 +17,9 @@ at::Tensor DenseFeedForward::forward(const at::Tensor& tokens, TokenContext&) {
 
 int64_t DenseFeedForward::macs_per_token() const { return fc1->weight.numel() + fc2->weight.numel(); }
 
-DenseProjection::DenseProjection(int64_t width) {
+DenseProjection::DenseProjection(int64_t width, bool with_bias) {
   weight = register_parameter("weight", at::empty({width, width}));
-  bias = register_parameter("bias", at::empty({width}));
+  if (with_bias) bias = register_parameter("bias", at::empty({width}));
 }
 
 at::Tensor DenseProjection::forward(const at::Tensor& tokens, TokenContext&) {

@@ -17,14 +17,14 @@ class DenseFeedForward final : public TokenModule {
   std::shared_ptr<Linear> fc1, fc2;
 };
 
-// One of attention's four projections (q, k, v, o), with its bias.
+// One of attention's four projections (q, k, v, o).
 class DenseProjection final : public TokenModule {
  public:
-  explicit DenseProjection(int64_t width);
+  explicit DenseProjection(int64_t width, bool with_bias = true);
   at::Tensor forward(const at::Tensor& tokens, TokenContext& context) override;
   int64_t macs_per_token() const override;
 
-  at::Tensor weight, bias;  // [width out, width in], [width]
+  at::Tensor weight, bias;  // [width out, width in], [width] or undefined
 };
 
 }  // namespace acm::nn

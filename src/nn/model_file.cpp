@@ -11,8 +11,6 @@
 namespace acm::nn {
 namespace {
 
-constexpr const char* kMetadataKey = "acm_dist";
-
 void check_format(const Json& description, const std::string& what) {
   const Json* format = description.is_object() ? description.find("format") : nullptr;
   if (format == nullptr || !format->is_integer()) {
@@ -23,6 +21,19 @@ void check_format(const Json& description, const std::string& what) {
                                   ", and this program reads formats up to " + std::to_string(kModelFormat) +
                                   "; use the version that wrote it or a newer one");
   }
+}
+
+Json description_in(const io::SafetensorsFile& file) {
+  const std::string what = "the model file " + file.path().string();
+  const auto found = file.metadata().find(kModelMetadata);
+  if (found == file.metadata().end()) {
+    throw Error(Fault::kData, "cannot read " + what + ": it is a safetensors file without the metadata '" +
+                                  kModelMetadata +
+                                  "', so it holds weights of another program and not one of our models");
+  }
+  const Json description = Json::parse(found->second, "the description in " + what);
+  check_format(description, what);
+  return description;
 }
 
 std::string outline(const at::Tensor& tensor) {
@@ -41,22 +52,27 @@ std::string listed(const std::string& title, const std::vector<std::string>& ite
 }  // namespace
 
 ModelFile read_model_file(const std::filesystem::path& path) {
-  const std::string what = "the model file " + path.string();
   const io::SafetensorsFile file(path);
-  const auto found = file.metadata().find(kMetadataKey);
-  if (found == file.metadata().end()) {
-    throw Error(Fault::kData, "cannot read " + what + ": it is a safetensors file without the metadata '" +
-                                  kMetadataKey + "', so it holds weights of another program and not one of our models");
-  }
-  const Json description = Json::parse(found->second, "the description in " + what);
-  check_format(description, what);
-  return {.description = description, .tensors = file.read_all(), .digest = digest_of_file(path)};
+  return {.description = description_in(file), .tensors = file.read_all(), .digest = digest_of_file(path)};
+}
+
+Json read_description(const std::filesystem::path& path) { return description_in(io::SafetensorsFile(path)); }
+
+void replace_description(const std::filesystem::path& path, const Json& description) {
+  const io::SafetensorsFile file(path);
+  auto metadata = file.metadata();
+  metadata[kModelMetadata] = description.dump();
+  io::write_safetensors(path, file.read_all(), metadata);
+}
+
+void write_model_file(const std::filesystem::path& path, const Json& description, const io::NamedTensors& tensors) {
+  Json stamped = description;
+  stamped["format"] = kModelFormat;
+  io::write_safetensors(path, tensors, {{kModelMetadata, stamped.dump()}});
 }
 
 void write_model_file(const std::filesystem::path& path, const Json& description, const torch::nn::Module& model) {
-  Json stamped = description;
-  stamped["format"] = kModelFormat;
-  io::write_safetensors(path, named_parameters(model), {{kMetadataKey, stamped.dump()}});
+  write_model_file(path, description, named_parameters(model));
 }
 
 void load_parameters(torch::nn::Module& model, const io::NamedTensors& tensors, const std::string& what) {

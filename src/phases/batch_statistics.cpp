@@ -10,11 +10,12 @@ namespace {
 
 // Rows of all ranks in the order of the batch: ranks hold slices of nearly equal size, so each sends the largest share,
 // padded.
-at::Tensor gather_rows(comm::Communicator& group, const at::Tensor& mine, int64_t batch, int slices_per_rank) {
+at::Tensor gather_rows(comm::Communicator& group, const at::Tensor& mine, int64_t batch, int slices_per_rank,
+                       int cut_unit) {
   const int count = group.size() * slices_per_rank;
   const auto share = [&](int rank) {
-    return data::Range{data::cut(batch, rank * slices_per_rank, count).begin,
-                       data::cut(batch, (rank + 1) * slices_per_rank - 1, count).end};
+    return data::Range{data::cut(batch, rank * slices_per_rank, count, cut_unit).begin,
+                       data::cut(batch, (rank + 1) * slices_per_rank - 1, count, cut_unit).end};
   };
   auto padded =
       at::zeros({share(0).size(), mine.size(1)}, mine.options());  // rank 0's share is never smaller than another's
@@ -28,8 +29,14 @@ at::Tensor gather_rows(comm::Communicator& group, const at::Tensor& mine, int64_
 }  // namespace
 
 BatchStatistics::BatchStatistics(SiteCosts costs, double beta, EntropyBins bins, std::array<double, 3> weights,
-                                 int64_t batch, comm::Communicator& group)
-    : costs_(std::move(costs)), beta_(beta), bins_(bins), weights_(weights), batch_(batch), group_(group) {}
+                                 int64_t batch, comm::Communicator& group, int cut_unit)
+    : costs_(std::move(costs)),
+      beta_(beta),
+      bins_(bins),
+      weights_(weights),
+      batch_(batch),
+      group_(group),
+      cut_unit_(cut_unit) {}
 
 void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
   std::vector<at::Tensor> counts, token_counts;
@@ -40,7 +47,7 @@ void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
   const auto my_counts = at::cat(counts);
   // Whole numbers below 2^53: one float64 tensor carries both.
   const auto packed = at::cat({my_counts.flatten(1), at::cat(token_counts).to(at::kDouble).unsqueeze(1)}, 1);
-  const auto all = gather_rows(group_, packed, batch_, static_cast<int>(mine.size()));
+  const auto all = gather_rows(group_, packed, batch_, static_cast<int>(mine.size()), cut_unit_);
   const auto sizes = my_counts.sizes();
   auto global =
       all.narrow(1, 0, sizes[1] * sizes[2]).reshape({batch_, sizes[1], sizes[2]}).clone().set_requires_grad(true);
@@ -54,7 +61,7 @@ void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
 }
 
 at::Tensor BatchStatistics::surrogate(const data::Slice& slice, const at::Tensor& counts) const {
-  const auto range = data::cut(batch_, slice.index, slice.count);
+  const auto range = data::cut(batch_, slice);
   return (gradient_.narrow(0, range.begin, range.size()) * counts).sum();
 }
 

@@ -23,7 +23,7 @@ struct SliceStatistics {
 class BatchStatistics {
  public:
   BatchStatistics(SiteCosts costs, double beta, EntropyBins bins, std::array<double, 3> weights, int64_t batch,
-                  comm::Communicator& group);
+                  comm::Communicator& group, int cut_unit = 1);
 
   // Collective. `mine`: statistics of this rank's slices in order (together its contiguous share of the batch).
   void gather(std::span<const SliceStatistics> mine);
@@ -43,6 +43,7 @@ class BatchStatistics {
   std::array<double, 3> weights_;  // of budget, entropy and diversity
   int64_t batch_;
   comm::Communicator& group_;
+  int cut_unit_;
   BatchTerms terms_;
   double weighted_ = 0;
   at::Tensor gradient_;  // [batch, sites, learners + 1]

@@ -1,8 +1,8 @@
 #include "phases/capture.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/masked_select.h>
 
 #include <algorithm>
 #include <numeric>
@@ -10,17 +10,13 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/stopwatch.h"
-#include "data/loader.h"
-#include "io/cache_layout.h"
 #include "phases/model_fit.h"
+#include "phases/sample_loader.h"
 #include "phases/single_thread.h"
+#include "phases/token_choice.h"
 
 namespace acm::phases {
 namespace {
-
-int64_t captured_samples(const Run& run) {
-  return run.settings.cache.samples > 0 ? run.settings.cache.samples : run.train_data.size();
-}
 
 // Valid rows of [samples, tokens, width], packed: [rows, width].
 at::Tensor packed(const at::Tensor& activations, const at::Tensor& valid) {
@@ -28,38 +24,25 @@ at::Tensor packed(const at::Tensor& activations, const at::Tensor& valid) {
   return valid.defined() ? rows.index({valid.reshape({-1})}) : rows;
 }
 
-}  // namespace
-
-io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const std::string& weights) {
-  io::CacheLayout layout;
-  layout.dtype = run.settings.dtype();
-  layout.samples = captured_samples(run);
-  layout.segment_samples = run.settings.cache.segment_samples;
-  const auto& sites = teacher.sites();
-  const auto selected = selected_sites(teacher, run.settings.acm.sites);
-  for (const size_t index : selected) {
-    const auto& site = sites[index];
-    // The stored input belongs to the first selected site that reads it.
-    const auto owner =
-        std::ranges::find_if(selected, [&](size_t other) { return sites[other].input_of == site.input_of; });
-    layout.sites.push_back({site.name, sites[*owner].name, site.width, site.width});
+// In the numbers that the cache stores. A value too large for them would come back as infinity.
+at::Tensor stored(const at::Tensor& values, at::ScalarType dtype, const std::string& site) {
+  if (values.scalar_type() == dtype) return values;
+  auto narrow = values.to(dtype);
+  if (narrow.isinf().logical_and(values.isfinite()).any().item<bool>()) {
+    const auto largest = values.abs().max().item<double>();
+    throw Error(Fault::kUsage, "cannot store the activations of site " + site + " as " + c10::toString(dtype) +
+                                   ": a value of " + std::to_string(largest) +
+                                   " is beyond its largest; set cache.dtype to bfloat16, float32 or precision");
   }
-  layout.key = Json::object({{"weights", weights},
-                             {"data", run.train_data.identity()},
-                             {"seed", run.settings.seed},
-                             {"micro_batch", run.settings.cache.micro_batch}});
-  return layout;
+  return narrow;
 }
 
-std::filesystem::path cache_folder(const Run& run) {
-  return run.settings.cache.dir.empty() ? run.folder.cache() : std::filesystem::path(run.settings.cache.dir);
-}
+// What a micro-batch adds to each site's input and output.
+struct SiteRows {
+  std::vector<at::Tensor> input, output;
+};
 
-int64_t tokens_of_first_sample(const Run& run, const nn::Backbone& teacher) {
-  const data::Schedule schedule(run.train_data.size(), 1, run.key().with("capture"));
-  return teacher.token_counts(data::load_positions(run.train_data, schedule, run.key().with("augmentation"), {0}))
-      .item<int64_t>();
-}
+}  // namespace
 
 Capture::Capture(const Run& run)
     : run_(run),
@@ -68,110 +51,155 @@ Capture::Capture(const Run& run)
   check_fits(teacher_, teacher_model(run.settings, run.folder), run.train_data);
   teacher_.backbone->to(run.settings.dtype());
   teacher_.backbone->eval();
-  cache_ =
-      std::make_unique<io::ActivationCache>(cache_folder(run), cache_layout(run, *teacher_.backbone, teacher_.digest));
+  const auto layout = cache_layout(run, *teacher_.backbone, teacher_.digest);
+  need_ = cache_need(run, layout, tokens_of_first_sample(run, *teacher_.backbone));
+  cache_ = std::make_unique<io::ActivationCache>(cache_folder(run), layout);
 }
 
-int64_t Capture::bytes_per_segment() const {
-  const auto& layout = cache_->layout();
-  const int64_t payload = layout.payload_bytes(tokens_of_first_sample(run_, *teacher_.backbone));
-  return payload / std::max<int64_t>(layout.samples, 1) * layout.segment_samples;
+std::unique_ptr<data::RangeLoader> Capture::loader_of(const std::vector<int64_t>& segments) const {
+  const int64_t step = run_.settings.cache.micro_batch;
+  std::vector<data::Range> ranges;
+  for (const int64_t segment : segments) {
+    const int64_t first = cache_->layout().first_sample(segment), end = first + cache_->layout().samples_in(segment);
+    for (int64_t begin = first; begin < end; begin += step) ranges.push_back({begin, begin + step});
+  }
+  return std::make_unique<data::RangeLoader>(run_.train_data, schedule_, training_views(run_, run_.key()),
+                                             std::move(ranges), run_.fetching);
 }
 
-void Capture::capture(int64_t segment) {
+io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
   at::NoGradGuard no_grad;
   const auto& layout = cache_->layout();
-  const int64_t first = layout.first_sample(segment), end = first + layout.samples_in(segment),
-                step = run_.settings.cache.micro_batch;
-  std::vector<std::vector<at::Tensor>> inputs(layout.sites.size()), outputs(layout.sites.size());
-  std::vector<at::Tensor> counts;
-  for (int64_t begin = first; begin < end; begin += step) {
-    std::vector<int64_t> positions(static_cast<size_t>(std::min(step, end - begin)));
-    std::iota(positions.begin(), positions.end(), begin);
-    const auto batch = data::load_positions(run_.train_data, schedule_, run_.key().with("augmentation"), positions);
-    counts.push_back(teacher_.backbone->token_counts(batch));
-    const SingleThreadIfShort guard(std::min(counts.back().sum().item<int64_t>(), layout.sites.front().input_width));
+  const auto& config = run_.settings.cache;
+  const auto key = run_.key().with("cache").with("tokens");
+  const int64_t first = layout.first_sample(segment), samples = layout.samples_in(segment);
+  std::vector<SiteRows> sites(layout.sites.size());
+  for (int64_t done = 0; done < samples; done += config.micro_batch) {
+    const auto batch = loader.next();
+    const auto counts = teacher_.backbone->token_counts(batch);
+    const SingleThreadIfShort guard(std::min(counts.sum().item<int64_t>(), layout.sites.front().input_width));
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);
     nn::TokenContext context;
     context.recorder = &recorder;
     teacher_.backbone->forward(batch, context);
+    const auto tokens = choose_tokens(counts, first + done, config.tokens_per_sample, key);
+    const int64_t wanted = std::min(config.micro_batch, samples - done);  // the last micro-batch is full all the same
+    if (tokens.counts.narrow(0, 0, wanted).ne(need_.tokens).any().item<bool>())
+      throw Error(Fault::kData, "cannot capture segment " + std::to_string(segment) +
+                                    ": a sample of it has another number of tokens than the first training sample, " +
+                                    std::to_string(need_.tokens) +
+                                    "; the cache needs samples of one length: set cache.tokens_per_sample to what the "
+                                    "shortest has");
+    const auto kept = [&](const at::Tensor& activations, const std::string& site) {
+      auto rows = packed(activations, context.valid);
+      if (tokens.rows.defined()) rows = rows.index_select(0, tokens.rows);
+      return stored(rows.narrow(0, 0, wanted * need_.tokens), layout.dtype, site);
+    };
     for (size_t i = 0; i < layout.sites.size(); ++i) {
-      const auto& record = recorder.at(nn::site_index(*teacher_.backbone, layout.sites[i].name));
-      if (layout.sites[i].input_of == layout.sites[i].name) inputs[i].push_back(packed(record.input, context.valid));
-      outputs[i].push_back(packed(record.output, context.valid));
+      const auto& name = layout.sites[i].name;
+      const auto& record = recorder.at(nn::site_index(*teacher_.backbone, name));
+      if (layout.sites[i].input_of == name) sites[i].input.push_back(kept(record.input, name));
+      sites[i].output.push_back(kept(record.output, name));
     }
   }
   io::SegmentData data;
-  data.offsets = at::cat({at::zeros({1}, at::kLong), at::cat(counts).cumsum(0)});
-  for (size_t i = 0; i < layout.sites.size(); ++i) {
-    data.inputs.push_back(inputs[i].empty() ? at::Tensor() : at::cat(inputs[i]));
-    data.outputs.push_back(at::cat(outputs[i]));
+  data.offsets = at::arange(samples + 1, at::kLong).mul_(need_.tokens);
+  for (const auto& site : sites) {
+    data.inputs.push_back(site.input.empty() ? at::Tensor() : at::cat(site.input));
+    data.outputs.push_back(at::cat(site.output));
   }
-  cache_->write(segment, data);
+  return data;
+}
+
+io::SegmentData Capture::compute(int64_t segment) { return compute(segment, *loader_of({segment})); }
+
+void Capture::capture(int64_t segment) { cache_->write(segment, compute(segment)); }
+
+bool Capture::capture_each(const std::vector<int64_t>& segments) {
+  if (segments.empty()) return true;
+  run_.beat.update([](comm::BeatState& state) { state.phase = "capture"; });
+  const Stopwatch watch;
+  const auto loader = loader_of(segments);
+  const auto share = static_cast<int64_t>(segments.size());
+  for (int64_t done = 0; done < share; ++done) {
+    if (run_.stop.stop_requested()) return false;
+    const int64_t segment = segments[static_cast<size_t>(done)];
+    cache_->write(segment, compute(segment, *loader));
+    const auto samples = static_cast<double>((done + 1) * cache_->layout().segment_samples * run_.ranks());
+    run_.progress.report({.phase = "capture",
+                          .done = done + 1,
+                          .total = share,
+                          .unit = "segments",
+                          .rate = samples / watch.seconds(),
+                          .data_wait = loader->figures().waited_seconds / watch.seconds()});
+  }
+  run_.progress.finish("capture");
+  return true;
+}
+
+void Capture::fail_of_space(int64_t bytes, int64_t free) const {
+  throw Error(Fault::kResource, "cannot capture into " + cache_folder(run_).string() + ": the cache takes " +
+                                    bytes_text(bytes) + " at once, more is missing of it than the " + bytes_text(free) +
+                                    " that are free; set a smaller cache.max_bytes, which has it filled in windows, "
+                                    "lower cache.samples or name another folder with cache.dir");
+}
+
+WindowPlan Capture::plan(const TrainingConfig& phase) const {
+  const int64_t rows = training_rows(phase, need_);
+  const int64_t bytes = need_.total_bytes(rows), free = free_bytes(cache_folder(run_));
+  if (need_.max_bytes == 0 && bytes > free + cache_->bytes_on_disk()) fail_of_space(bytes, free);
+  return plan_windows(need_, rows);
 }
 
 // Looks until more is missing than fits: a cache far too large for the disk has more segments than there is time to
 // look for.
-std::vector<int64_t> Capture::find_missing() {
-  const auto& layout = cache_->layout();
+std::vector<int64_t> Capture::find_missing(const std::vector<int64_t>& segments, int64_t further) {
   const auto folder = cache_folder(run_);
-  const int64_t bytes = bytes_per_segment(), free = free_bytes(folder);
-  const auto mega = [](int64_t count) { return std::to_string(count / 1'000'000) + " MB"; };
+  const int64_t bytes = need_.segment_bytes(), free = free_bytes(folder);
   std::vector<int64_t> missing;
-  for (int64_t segment = 0; segment < layout.segments(); ++segment) {
+  for (const int64_t segment : segments) {
     const auto fault = cache_->fault_of(segment);
     if (!fault) continue;
     missing.push_back(segment);
     if (*fault != "missing")
       run_.log.warn(cache_->path_of(segment).string() + " is " + *fault + "; it is captured again");
-    if (static_cast<int64_t>(missing.size()) * bytes > free)
-      throw Error(Fault::kResource, "cannot capture into " + folder.string() + ": the cache takes " +
-                                        mega(layout.segments() * bytes) + ", more is missing of it than the " +
-                                        mega(free) +
-                                        " that are free; lower cache.samples or name another folder with cache.dir");
+    if ((static_cast<int64_t>(missing.size()) + further) * bytes > free)
+      fail_of_space((static_cast<int64_t>(segments.size()) + further) * bytes, free);
   }
   if (!missing.empty())
-    run_.log.info("cache: " + std::to_string(missing.size()) + " of " + std::to_string(layout.segments()) +
-                  " segments to capture, " + mega(static_cast<int64_t>(missing.size()) * bytes) + " of " + mega(free) +
-                  " free in " + folder.string());
+    run_.log.info("cache: " + std::to_string(missing.size()) + " of " + std::to_string(segments.size()) +
+                  " segments to capture, " + bytes_text(static_cast<int64_t>(missing.size()) * bytes) + " of " +
+                  bytes_text(free) + " free in " + folder.string());
   return missing;
 }
 
 // Rank 0 looks, so that all ranks hold the same list.
-std::vector<int64_t> Capture::missing_segments() {
+bool Capture::fill(const std::vector<int64_t>& segments, int64_t further) {
   Json list = Json::Array();
   comm::together(run_.groups.control, [&] {
-    if (run_.is_root()) list = Json::array(find_missing());
+    if (run_.is_root()) list = Json::array(find_missing(segments, further));
   });
-  std::vector<int64_t> missing;
-  const auto agreed = Json::parse(comm::broadcast_string(run_.groups.control, list.dump()), "the list of segments");
-  for (const Json& segment : agreed.as_array()) missing.push_back(segment.as_int());
-  return missing;
+  const auto missing = Json::parse(comm::broadcast_string(run_.groups.control, list.dump()), "the list of segments");
+  if (missing.as_array().empty()) return true;
+  std::vector<int64_t> mine;
+  for (size_t i = static_cast<size_t>(run_.rank()); i < missing.as_array().size(); i += run_.ranks())
+    mine.push_back(missing.as_array()[i].as_int());
+  const bool done = capture_each(mine);
+  // Every rank's segments stand before any rank reads; a stop anywhere stops all.
+  return comm::all_reduce_number(run_.groups.control, int64_t{done}, comm::ReduceOp::kMin) == 1;
 }
 
 bool Capture::fill() {
-  const auto missing = missing_segments();
-  if (missing.empty()) return true;
+  std::vector<int64_t> all(static_cast<size_t>(cache_->layout().segments()));
+  std::iota(all.begin(), all.end(), 0);
+  return fill(all);
+}
 
-  const auto& layout = cache_->layout();
-  run_.beat.update([](comm::BeatState& state) { state.phase = "capture"; });
-  Stopwatch watch;
-  int64_t done = 0;
-  const auto mine = [&](int64_t segment) { return segment % run_.ranks() == run_.rank(); };
-  const auto share = std::ranges::count_if(missing, mine);
-  for (const int64_t segment : missing) {
-    if (!mine(segment) || run_.stop.stop_requested()) continue;
-    capture(segment);
-    ++done;
-    run_.progress.report({.phase = "capture",
-                          .done = done,
-                          .total = share,
-                          .unit = "segments",
-                          .rate = static_cast<double>(done * layout.segment_samples * run_.ranks()) / watch.seconds()});
-  }
-  run_.progress.finish("capture");
-  // Every rank's segments stand before any rank reads; a stop anywhere stops all.
-  return comm::all_reduce_number(run_.groups.control, int64_t{done == share}, comm::ReduceOp::kMin) == 1;
+bool Capture::fill_share(const std::vector<int64_t>& segments) {
+  std::vector<int64_t> mine;
+  for (size_t i = static_cast<size_t>(run_.rank()); i < segments.size(); i += static_cast<size_t>(run_.ranks()))
+    if (cache_->fault_of(segments[i])) mine.push_back(segments[i]);
+  return capture_each(mine);
 }
 
 }  // namespace acm::phases

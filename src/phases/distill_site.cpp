@@ -4,37 +4,58 @@
 
 #include "core/file.h"
 #include "io/safetensors.h"
+#include "phases/learner_start.h"
 #include "phases/module_state.h"
 
 namespace acm::phases {
 
-DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& reader)
+DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& reader, comm::Communicator& team)
     : run_(run),
       site_(site),
       config_(run.settings.distill),
       reader_(reader),
+      team_(team),
       objective_(objective_from(config_.objective)),
-      order_(reader.rows_per_segment(), run.settings.cache.shuffle_segments,
-             run.key().with("distill").with(site.name).with("rows")),
+      rows_(reader, RowOrder(reader.rows_per_segment(), run.settings.cache.shuffle_segments,
+                             run.key().with("distill").with(site.name).with("rows"))),
       layer_(shape_of(site, run.settings.surgery())),
-      threads_(std::min({config_.batch, layer_.shape().width, layer_.shape().learner_width})),
-      steps_(config_.steps_over(order_.rows())) {
+      steps_(config_.steps_over(rows_.of_epoch())) {
   layer_.to(run.settings.dtype());
-  layer_.initialise(run.key().with("distill").with(site.name).with("learners"));
 }
 
 std::vector<train::ParameterGroup> DistillSite::parameter_groups() { return one_group(layer_); }
 
 void DistillSite::visit_state(train::StateVisitor& visitor) { visit_parameters(layer_, visitor); }
 
+// Every rank of the team by itself: it is a function of the cache.
+void DistillSite::start() { start_learners(run_, reader_.capture(), site_, reader_, layer_); }
+
+train::TrainerConfig DistillSite::trainer_config() const {
+  auto config = config_.trainer();
+  config.micro_batches = config_.slices / team_.size();
+  config.order = config_.slices == 1 ? train::SumOrder::kAsTheyCome : train::SumOrder::kTree;
+  return config;
+}
+
 at::Tensor DistillSite::loss(const data::Slice& slice, train::Metrics& metrics) {
-  const auto range = data::cut(config_.batch, slice.index, slice.count);
+  const auto range = data::cut(config_.batch, slice);
   const int64_t first = slice.step * config_.batch;
-  const auto rows = reader_.rows(site_.name, order_.at(first + range.begin, first + range.end));
+  const auto rows = rows_.at(site_.name, first + range.begin, first + range.end);
   const double scale = 1.0 / static_cast<double>(layer_.shape().learners * config_.batch * layer_.shape().width);
   const auto loss = distillation_loss(layer_, rows.input, rows.output, objective_, scale);
   metrics.add("loss", loss.detach());
   return loss;
+}
+
+void DistillSite::keep_rows(int64_t step, int64_t row_end) {
+  const auto mine = range_of(train::slices_of_rank(team_, config_.slices / team_.size(), 1), config_.batch);
+  const int64_t first = step * config_.batch;
+  rows_.keep(site_.name, first + mine.begin, std::min(first + mine.end, row_end));
+}
+
+SingleThreadIfShort DistillSite::threads() const {
+  return SingleThreadIfShort(
+      std::min({config_.batch / config_.slices, layer_.shape().width, layer_.shape().learner_width}));
 }
 
 std::filesystem::path DistillSite::learners_file(const RunFolder& folder, const std::string& site) {
@@ -42,9 +63,12 @@ std::filesystem::path DistillSite::learners_file(const RunFolder& folder, const 
 }
 
 void DistillSite::finish() {
-  const auto path = learners_file(run_.folder, site_.name);
-  make_folder(path.parent_path());
-  io::write_safetensors(path, nn::named_parameters(layer_));
+  comm::together(team_, [&] {
+    if (!team_.is_root()) return;
+    const auto path = learners_file(run_.folder, site_.name);
+    make_folder(path.parent_path());
+    io::write_safetensors(path, nn::named_parameters(layer_));
+  });
 }
 
 }  // namespace acm::phases

@@ -1,17 +1,17 @@
 #pragma once
 
 #include "acm/distillation_loss.h"
-#include "phases/cache_reader.h"
 #include "phases/single_thread.h"
+#include "phases/training_rows.h"
 #include "train/phase.h"
 
 namespace acm::phases {
 
 // Phase 1 of one site: its learners against the teacher's output, on rows of the cache. Its own random streams,
-// optimizer and clip (method.md 3).
+// optimizer and clip (method.md 3). Trained by a team of ranks, each of which holds one of these.
 class DistillSite final : public train::Phase {
  public:
-  DistillSite(const Run& run, const nn::Site& site, CacheReader& reader);
+  DistillSite(const Run& run, const nn::Site& site, CacheReader& reader, comm::Communicator& team);
 
   std::string_view name() const override { return name_of(PhaseId::kDistill); }
   std::string_view site() const override { return site_.name; }
@@ -20,8 +20,16 @@ class DistillSite final : public train::Phase {
   int64_t items_per_step() const override { return config_.batch; }
   std::vector<train::ParameterGroup> parameter_groups() override;
   void visit_state(train::StateVisitor& visitor) override;
+  void start() override;
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override;
   void finish() override;  // writes learners_file()
+
+  // How the trainer of a team cuts steps and sums gradients: into distill.slices parts, whatever the team's size.
+  train::TrainerConfig trainer_config() const;
+  // Keeps what this rank needs of step `step` from before training row `row_end`.
+  void keep_rows(int64_t step, int64_t row_end);
+  // To be held while the site trains.
+  SingleThreadIfShort threads() const;
 
   // What the site leaves for the assembly of the model: its learners, in safetensors.
   static std::filesystem::path learners_file(const RunFolder& folder, const std::string& site);
@@ -31,10 +39,10 @@ class DistillSite final : public train::Phase {
   const nn::Site& site_;
   const DistillConfig& config_;
   CacheReader& reader_;
+  comm::Communicator& team_;
   Objective objective_;
-  RowOrder order_;
+  TrainingRows rows_;
   AcmLayer layer_;
-  SingleThreadIfShort threads_;  // as long as the site trains
   int64_t steps_;
 };
 

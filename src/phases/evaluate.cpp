@@ -2,37 +2,37 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <numeric>
+#include <cstdio>
 
 #include "acm/cost.h"
-#include "core/error.h"
-#include "core/file.h"
 #include "core/stopwatch.h"
-#include "data/loader.h"
-#include "phases/model_fit.h"
 
 namespace acm::phases {
 namespace {
 
-// Whole numbers summed over samples: the task's counts, then cost, dense cost, tokens, then learners run by site.
+// Whole numbers summed over samples: the task's counts, then dense cost and tokens, then learners run by site.
 struct Totals {
-  at::Tensor task, macs, dense_macs, tokens, learners;
-  at::Tensor packed() const {
-    return at::cat({task, macs.reshape({1}), dense_macs.reshape({1}), tokens.reshape({1}), learners});
-  }
+  at::Tensor task, dense_macs, tokens, learners;
+  at::Tensor packed() const { return at::cat({task, dense_macs.reshape({1}), tokens.reshape({1}), learners}); }
   static Totals unpack(const at::Tensor& all, int64_t task_counts) {
-    const int64_t rest = task_counts + 3;
-    return {all.narrow(0, 0, task_counts), all[task_counts], all[task_counts + 1], all[task_counts + 2],
+    const int64_t rest = task_counts + 2;
+    return {all.narrow(0, 0, task_counts), all[task_counts], all[task_counts + 1],
             all.narrow(0, rest, all.size(0) - rest)};
   }
 };
 
-Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& task, const data::Batch& batch,
-                 std::optional<int64_t> choice) {
+struct BatchResult {
+  Totals totals;
+  at::Tensor macs;  // int64 [samples]
+};
+
+BatchResult run_batch(nn::Backbone& backbone, const CostModel& cost, const nn::Task& task, const data::Batch& batch,
+                      std::optional<int64_t> choice) {
   nn::Recorder recorder(backbone.sites().size(), nn::Recorder::Keep::kChoices);
   nn::TokenContext context;
   context.positions = batch.positions;
@@ -46,75 +46,100 @@ Totals totals_of(nn::Backbone& backbone, const CostModel& cost, const nn::Task& 
     chosen.push_back((context.valid.defined() ? choices * context.valid : choices).sum(1));
   }
   const auto by_site = chosen.empty() ? at::zeros({batch.samples(), 0}, at::kLong) : at::stack(chosen, 1);
-  return {task.counts(outputs, batch), sample_macs(cost, by_site, tokens, fixed).sum(),
-          (fixed + tokens * nn::dense_site_macs_per_token(backbone)).sum(), tokens.sum(), by_site.sum(0)};
+  return {{task.counts(outputs, batch), (fixed + tokens * nn::dense_site_macs_per_token(backbone)).sum(), tokens.sum(),
+           by_site.sum(0)},
+          sample_macs(cost, by_site, tokens, fixed)};
 }
 
-double learner_share(const CostModel& cost, const at::Tensor& learners, double tokens) {
-  if (cost.sites.empty()) return 1;
-  double run = 0, all = 0;
-  for (size_t i = 0; i < cost.sites.size(); ++i) {
-    run += static_cast<double>(cost.learner_costs[i]) * learners[static_cast<int64_t>(i)].item<double>();
-    all += static_cast<double>(cost.learner_costs[i] * cost.learners) * tokens;
-  }
-  return run / all;
+// The smallest of the values that at least `percent` of them do not exceed.
+int64_t percentile(const at::Tensor& sorted, int percent) {
+  const int64_t rank = (sorted.numel() * percent + 99) / 100;
+  return sorted[std::max<int64_t>(rank, 1) - 1].item<int64_t>();
+}
+
+void set_costs(Evaluation& evaluation, const at::Tensor& macs) {
+  evaluation.mean_macs = macs.sum().item<double>() / static_cast<double>(macs.numel());
+  const auto sorted = std::get<0>(macs.sort());
+  for (size_t i = 0; i < kPercentiles.size(); ++i) evaluation.macs_percentiles[i] = percentile(sorted, kPercentiles[i]);
 }
 
 }  // namespace
 
-Evaluation evaluate(Model& model, const data::DataSource& source, const nn::Task& task, int64_t micro_batch,
-                    std::optional<int64_t> choice, comm::Communicator& group, Progress& progress) {
+Evaluation Evaluator::operator()(Model& model, const data::DataSource& source, std::optional<int64_t> choice) const {
   at::NoGradGuard no_grad;
   auto& backbone = *model.backbone;
   backbone.eval();
   auto cost = cost_model(backbone);
   if (choice) std::ranges::fill(cost.gate_costs, 0);  // no gate runs
-  const data::Schedule in_order(source.size(), micro_batch, StreamKey(), false);
-  const int64_t batches = (source.size() + micro_batch - 1) / micro_batch;
-  Stopwatch watch;
-  at::Tensor sum;
-  int64_t task_counts = 0;
+  auto mine = data::ranges_of(source.size(), micro_batch, group.rank(), group.size());
   // A rank without a batch of its own still adds zeros of the right length: it runs the first and leaves it out.
-  for (int64_t number = group.rank(); number < std::max<int64_t>(batches, group.size()); number += group.size()) {
-    const int64_t begin = (number < batches ? number : 0) * micro_batch;
-    std::vector<int64_t> positions(static_cast<size_t>(std::min(micro_batch, source.size() - begin)));
-    std::iota(positions.begin(), positions.end(), begin);
-    const auto totals =
-        totals_of(backbone, cost, task, data::load_positions(source, in_order, StreamKey(), positions), choice);
-    task_counts = totals.task.numel();
-    if (!sum.defined()) sum = at::zeros_like(totals.packed());
-    if (number < batches) sum += totals.packed();
+  const bool counts = !mine.empty();
+  if (!counts) mine = {data::ranges_of(source.size(), micro_batch).front()};
+  data::RangeLoader loader(source, data::Schedule(source.size(), micro_batch, StreamKey(), false), StreamKey(), mine,
+                           fetching);
+  const Stopwatch watch;
+  at::Tensor sum;
+  int64_t task_counts = 0, done = 0;
+  auto macs = at::zeros({source.size()}, at::kLong);  // every rank sets those of its samples
+  for (const auto& range : mine) {
+    const auto result = run_batch(backbone, cost, task, loader.next(), choice);
+    task_counts = result.totals.task.numel();
+    if (!sum.defined()) sum = at::zeros_like(result.totals.packed());
+    if (counts) {
+      sum += result.totals.packed();
+      macs.narrow(0, range.begin, range.size()).copy_(result.macs);
+    }
     progress.report({.phase = "evaluate",
-                     .done = std::min(number + group.size(), batches),
-                     .total = batches,
+                     .done = ++done,
+                     .total = static_cast<int64_t>(mine.size()),
                      .unit = "batches",
-                     .rate = static_cast<double>(std::min((number + group.size()) * micro_batch, source.size())) /
-                             watch.seconds()});
+                     .rate = static_cast<double>(range.end) / watch.seconds(),
+                     .data_wait = loader.figures().waited_seconds / watch.seconds()});
   }
+  const double seconds = watch.seconds();
+  const auto fetched = loader.figures();
   group.all_reduce(sum, comm::ReduceOp::kSum)->wait();
+  group.all_reduce(macs, comm::ReduceOp::kSum)->wait();
   progress.finish("evaluate");
 
   const auto totals = Totals::unpack(sum, task_counts);
-  const double samples = static_cast<double>(source.size()), tokens = totals.tokens.item<double>();
-  Evaluation result{.choice = choice,
-                    .samples = source.size(),
-                    .figures = task.figures(totals.task),
-                    .mean_macs = totals.macs.item<double>() / samples,
-                    .dense_macs = totals.dense_macs.item<double>() / samples,
-                    .learner_share = learner_share(cost, totals.learners, tokens)};
+  Evaluation result{
+      .choice = choice,
+      .samples = source.size(),
+      .replaced = comm::all_reduce_number(group, counts ? fetched.replaced : 0, comm::ReduceOp::kSum),
+      .figures = task.figures(totals.task),
+      .dense_macs = totals.dense_macs.item<double>() / static_cast<double>(source.size()),
+      .learner_share = learner_share(cost, totals.learners, totals.tokens.item<int64_t>()),
+      .samples_per_second =
+          static_cast<double>(source.size()) / comm::all_reduce_number(group, seconds, comm::ReduceOp::kMax),
+      .data_wait =
+          comm::all_reduce_number(group, fetched.waited_seconds / seconds, comm::ReduceOp::kSum) / group.size()};
+  set_costs(result, macs);
   for (size_t i = 0; i < cost.sites.size(); ++i)
-    result.mean_learners.emplace_back(backbone.sites()[cost.sites[i]].name,
-                                      totals.learners[static_cast<int64_t>(i)].item<double>() / tokens);
+    result.mean_learners.emplace_back(
+        backbone.sites()[cost.sites[i]].name,
+        totals.learners[static_cast<int64_t>(i)].item<double>() / totals.tokens.item<double>());
   return result;
 }
 
+Evaluator evaluator_of(const Run& run) {
+  return {run.task, run.settings.evaluate.micro_batch, run.groups.control, run.progress, run.fetching};
+}
+
 Json Evaluation::to_json() const {
-  Json sites = Json::object();
+  Json sites = Json::object(), percentiles = Json::object();
   for (const auto& [site, mean] : mean_learners) sites[site] = mean;
+  for (size_t i = 0; i < kPercentiles.size(); ++i) {
+    char name[8];
+    std::snprintf(name, sizeof name, "p%02d", kPercentiles[i]);
+    percentiles[name] = macs_percentiles[i];
+  }
   Json out = Json::object({{"choice", choice ? Json(*choice) : Json()},
                            {"samples", samples},
+                           {"replaced_samples", replaced},
                            {"gmac", mean_macs / 1e9},
                            {"dense_gmac", dense_macs / 1e9},
+                           {"mac_percentiles", percentiles},
                            {"share_of_dense", mean_macs / dense_macs},
                            {"learner_share", learner_share},
                            {"mean_learners", sites}});
@@ -122,38 +147,11 @@ Json Evaluation::to_json() const {
   return out;
 }
 
-Json evaluate_phase(const Run& run, PhaseId phase) {
-  const auto path = run.folder.evaluation(phase);
-  Model model;
-  std::string kept;  // on rank 0: the text of a file that was made from the same model
-  comm::together(run.groups.control, [&] {
-    const bool dense = phase == PhaseId::kPretrain;
-    const auto file = dense ? teacher_model(run.settings, run.folder) : run.folder.model(phase);
-    model = dense ? load_teacher(run) : load_model(file);
-    check_fits(model, file, run.test_data);
-    if (run.is_root() && std::filesystem::exists(path)) {
-      kept = read_file(path);
-      if (Json::parse(kept, path.string()).at("model") != Json(model.digest)) kept.clear();
-    }
-  });
-  kept = comm::broadcast_string(run.groups.control, kept);
-  if (!kept.empty()) return Json::parse(kept, path.string());
-
-  std::vector<std::optional<int64_t>> choices = {std::nullopt};
-  if (phase == PhaseId::kDistill) {
-    choices.clear();
-    for (int64_t k = 1; k <= run.settings.acm.learners; ++k) choices.emplace_back(k);
-  }
-  Json list = Json::Array();
-  for (const auto& choice : choices)
-    list.push_back(evaluate(model, run.test_data, run.task, run.settings.evaluate.micro_batch, choice,
-                            run.groups.control, run.progress)
-                       .to_json());
-  const Json content = Json::object({{"model", model.digest}, {"evaluations", list}});
-  comm::together(run.groups.control, [&] {
-    if (run.is_root()) replace_file(path, content.dump(1) + "\n");
-  });
-  return content;
+std::string Evaluation::speed() const {
+  char text[96];
+  std::snprintf(text, sizeof text, "%.0f samples/s, %.1f %% of the time spent waiting for data", samples_per_second,
+                100 * data_wait);
+  return text;
 }
 
 }  // namespace acm::phases

@@ -5,12 +5,17 @@
 #include "acm/cost.h"
 #include "core/error.h"
 #include "phases/batch_statistics.h"
+#include "phases/calibrated_start.h"
+#include "phases/frozen_teacher.h"
 #include "phases/model_fit.h"
 #include "phases/module_state.h"
 #include "phases/sample_loader.h"
 
 namespace acm::phases {
 namespace {
+
+// The gates' start is calibrated on so many training samples, in whole batches.
+constexpr int64_t kStartSamples = 256;
 
 class Finetune final : public train::Phase {
  public:
@@ -22,10 +27,11 @@ class Finetune final : public train::Phase {
         statistics_(site_costs(), run.settings.acm.budget,
                     config_.entropy_bins == "all" ? EntropyBins::kAll : EntropyBins::kAllowed,
                     {config_.budget_weight, config_.entropy_weight, config_.diversity_weight}, config_.batch,
-                    run.groups.data),
+                    run.groups.data, cut_unit(run.settings, PhaseId::kFinetune)),
         loader_(make_sample_loader(run, PhaseId::kFinetune)) {
     check_fits(model_, input_model(run.settings, run.folder, PhaseId::kFinetune), run.train_data);
     model_.backbone->to(run.settings.dtype());
+    if (config_.teacher_weight > 0) teacher_.emplace(run);
   }
 
   std::string_view name() const override { return name_of(PhaseId::kFinetune); }
@@ -34,10 +40,13 @@ class Finetune final : public train::Phase {
   int64_t items_per_step() const override { return config_.batch; }
   std::vector<train::ParameterGroup> parameter_groups() override { return one_group(*model_.backbone); }
   void visit_state(train::StateVisitor& visitor) override { visit_parameters(*model_.backbone, visitor); }
+  std::optional<data::FetchFigures> take_fetch_figures() override { return loader_->take_figures(); }
 
   // With one slice a rank its statistics are gathered between forward and backward. With several, all slices run
   // forward once without gradients first, because the gradient of the first needs the choices of the last.
   void begin_step(std::span<const data::Slice> mine) override {
+    // A run that goes on finds the shift in the gates of its checkpoint, which is never of step 0.
+    if (mine.front().step == 0 && config_.calibrated_start) shift_gates_to_budget(mine);
     batches_.clear();
     for (const auto& slice : mine) batches_.push_back(loader_->get(slice));
     first_index_ = mine.front().index;
@@ -45,14 +54,14 @@ class Finetune final : public train::Phase {
     if (gather_in_loss_) return;
     at::NoGradGuard no_grad;
     std::vector<SliceStatistics> statistics;
-    for (const auto& slice : mine) statistics.push_back(forward(slice).statistics);
+    for (const auto& slice : mine) statistics.push_back(forward(slice, batch_of(slice)).statistics);
     statistics_.gather(statistics);
   }
 
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
-    const auto pass = forward(slice);
+    const auto pass = forward(slice, batch_of(slice));
     if (gather_in_loss_) statistics_.gather({&pass.statistics, 1});
-    const auto task = run_.task.losses(pass.outputs, batch_of(slice)).sum() / static_cast<double>(config_.batch);
+    const auto task = task_loss(pass.outputs, batch_of(slice), metrics);
     add_metrics(slice, task.detach(), metrics);
     return task + statistics_.surrogate(slice, pass.statistics.counts);
   }
@@ -85,8 +94,35 @@ class Finetune final : public train::Phase {
     return batches_.at(static_cast<size_t>(slice.index - first_index_));
   }
 
-  Pass forward(const data::Slice& slice) {
-    const auto& batch = batch_of(slice);
+  // On the first batches, as the coming steps will see them.
+  void shift_gates_to_budget(std::span<const data::Slice> mine) {
+    const int64_t batches = std::min(steps(), (kStartSamples + config_.batch - 1) / config_.batch);
+    std::vector<std::pair<data::Slice, data::Batch>> samples;
+    for (int64_t step = 0; step < batches; ++step)
+      for (data::Slice slice : mine) {
+        slice.step = step;
+        samples.emplace_back(slice, loader_->get(slice));
+      }
+    const auto sample = [&] {
+      std::vector<SliceStatistics> statistics;
+      for (const auto& [slice, batch] : samples) statistics.push_back(forward(slice, batch).statistics);
+      return statistics;
+    };
+    calibrate_start(*model_.backbone, run_.settings.acm.budget, sample, run_.groups.data, run_.log);
+  }
+
+  // The mean over the global batch of what this slice adds: labels, the teacher's outputs, or both.
+  at::Tensor task_loss(const at::Tensor& outputs, const data::Batch& batch, train::Metrics& metrics) {
+    const auto mean = [&](const at::Tensor& losses) { return losses.sum() / static_cast<double>(config_.batch); };
+    const auto of_labels = mean(run_.task.losses(outputs, batch));
+    if (!teacher_) return of_labels;
+    const auto of_teacher = mean(teacher_->divergence(outputs, batch));
+    metrics.add("label_loss", of_labels.detach());
+    metrics.add("teacher_loss", of_teacher.detach());
+    return (1 - config_.teacher_weight) * of_labels + config_.teacher_weight * of_teacher;
+  }
+
+  Pass forward(const data::Slice& slice, const data::Batch& batch) {
     nn::Recorder recorder(model_.backbone->sites().size(), nn::Recorder::Keep::kChoices);
     nn::TokenContext context;
     context.positions = batch.positions;
@@ -115,6 +151,7 @@ class Finetune final : public train::Phase {
   const FinetuneConfig& config_;
   Model model_;
   std::vector<AcmSite> sites_;
+  std::optional<FrozenTeacher> teacher_;
   BatchStatistics statistics_;
   std::unique_ptr<data::Loader> loader_;
   std::vector<data::Batch> batches_;  // of the current step's slices of this rank

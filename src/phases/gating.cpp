@@ -2,14 +2,19 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 
+#include "acm/cost.h"
 #include "acm/gate_labels.h"
+#include "acm/gate_width.h"
 #include "core/error.h"
-#include "phases/cache_reader.h"
+#include "phases/allocation.h"
 #include "phases/module_state.h"
 #include "phases/sample_loader.h"
+#include "phases/training_rows.h"
+#include "phases/window_walk.h"
 
 namespace acm::phases {
 namespace {
@@ -21,17 +26,18 @@ class Gating final : public train::Phase {
         config_(run.settings.gating),
         model_(std::move(model)),
         reader_(capture, run.log, run.settings.cache.shuffle_segments),
-        order_(reader_.rows_per_segment(), run.settings.cache.shuffle_segments, run.key().with("gating").with("rows")),
-        rule_(label_rule_from(config_.rule)) {
-    slices_of_rank(run, PhaseId::kGating);  // refuses more ranks than the batch can be cut into
+        rows_(reader_, RowOrder(reader_.rows_per_segment(), run.settings.cache.shuffle_segments,
+                                run.key().with("gating").with("rows"))),
+        mine_(range_of(slices_of_rank(run, PhaseId::kGating), config_.batch)) {
     for (auto& parameter : model_.backbone->parameters()) parameter.set_requires_grad(false);
-    add_gates(*model_.backbone, run.settings.gate_config(), run.key().with("gating"));
+    add_gates(*model_.backbone, gate_config(), run.key().with("gating"));
     model_.backbone->to(run.settings.dtype());
     sites_ = acm_sites(*model_.backbone);
+    if (config_.rule == "allocation") allocation_.emplace(sites_);
   }
 
   std::string_view name() const override { return name_of(PhaseId::kGating); }
-  int64_t steps() const override { return config_.steps_over(order_.rows()); }
+  int64_t steps() const override { return config_.steps_over(rows_.of_epoch()); }
   std::string_view unit() const override { return "tokens"; }
   int64_t items_per_step() const override { return config_.batch; }
   std::vector<train::ParameterGroup> parameter_groups() override { return one_group(*model_.backbone); }
@@ -39,30 +45,49 @@ class Gating final : public train::Phase {
   void visit_state(train::StateVisitor& visitor) override {
     for (auto& parameter : model_.backbone->named_parameters())
       if (parameter.value().requires_grad()) visitor.tensor(parameter.key(), parameter.value());
+    if (allocation_) allocation_->visit_state(visitor);
+  }
+
+  void start() override {
+    if (!allocation_) return;
+    allocation_->solve(run_, reader_);
+    reader_.forget_first_samples();
   }
 
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
-    const auto range = data::cut(config_.batch, slice.index, slice.count);
+    const auto range = data::cut(config_.batch, slice);
     const int64_t first = slice.step * config_.batch;
-    const auto parts = order_.at(first + range.begin, first + range.end);
     at::Tensor loss;
-    double hits = 0, wanted = 0;
-    for (const auto& site : sites_) {
-      const auto rows = reader_.rows(site.site->name, parts);
-      const auto labels = labels_of(*site.layer, rows);
-      const auto logits = site.layer->gate()->forward(rows.input);
-      const auto classes = labels - site.layer->shape().min_k;
+    double hits = 0, wanted = 0, chosen = 0, whole = 0;  // the last three: multiply-accumulates of learners
+    for (size_t i = 0; i < sites_.size(); ++i) {
+      const auto& layer = *sites_[i].layer;
+      const auto rows = rows_.at(sites_[i].site->name, first + range.begin, first + range.end);
+      const auto labels = labels_of(i, rows);
+      const auto logits = layer.gate()->forward(rows.input);
+      const auto classes = labels - layer.shape().min_k, best = best_class(logits.detach());
       const auto term = at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum);
       loss = loss.defined() ? loss + term : term;
-      hits += best_class(logits.detach()).eq(classes).sum().item<double>();
-      wanted += labels.sum().item<double>() / static_cast<double>(site.layer->shape().learners);
+      hits += best.eq(classes).sum().item<double>();
+      const auto cost = static_cast<double>(learner_macs_per_token(layer.shape()));
+      wanted += cost * labels.sum().item<double>();
+      chosen += cost * (best + layer.shape().min_k).sum().item<double>();
+      whole += cost * static_cast<double>(layer.shape().learners * config_.batch);
     }
     const double rows_and_sites = static_cast<double>(config_.batch) * static_cast<double>(sites_.size());
     loss = loss / rows_and_sites;
     metrics.add("loss", loss.detach());
     metrics.add("label_accuracy", hits / rows_and_sites);
-    metrics.add("label_share", wanted / rows_and_sites);
+    metrics.add("label_share", wanted / whole);
+    metrics.add("gate_share", chosen / whole);
     return loss;
+  }
+
+  // Keeps what this rank needs of step `step` from before training row `row_end`, and lets go of the rest.
+  void keep_rows(int64_t step, int64_t row_end) {
+    const int64_t first = step * config_.batch;
+    for (const auto& site : sites_)
+      rows_.keep(site.site->name, first + mine_.begin, std::min(first + mine_.end, row_end));
+    reader_.clear();
   }
 
   void finish() override {
@@ -74,19 +99,35 @@ class Gating final : public train::Phase {
   }
 
  private:
-  at::Tensor labels_of(const AcmLayer& layer, const CacheReader::Rows& rows) const {
+  GateConfig gate_config() const {
+    auto config = run_.settings.gate_config();
+    if (config.hidden > 0) return config;
+    std::vector<AcmShape> shapes;
+    for (const auto& site : acm_sites(*model_.backbone)) shapes.push_back(site.layer->shape());
+    const int64_t tokens = tokens_of_first_sample(run_, *model_.backbone);
+    const int64_t outside = model_.backbone->static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>();
+    config.hidden = automatic_gate_width(shapes, config, tokens,
+                                         outside + tokens * nn::dense_site_macs_per_token(*model_.backbone));
+    run_.log.info("gates have a hidden width of " + std::to_string(config.hidden) + " (gate.hidden = 0: automatic)");
+    return config;
+  }
+
+  at::Tensor labels_of(size_t site, const CacheReader::Rows& rows) const {
     at::NoGradGuard no_grad;
-    return gate_labels(prefix_distances(layer.prefixes(rows.input), rows.output), rule_, layer.shape().min_k,
-                       config_.tau);
+    const auto& layer = *sites_[site].layer;
+    const auto distances = prefix_distances(layer.prefixes(rows.input), rows.output);
+    if (allocation_) return allocation_->labels(site, distances);
+    return gate_labels(distances, label_rule_from(config_.rule), layer.shape().min_k, config_.tau);
   }
 
   const Run& run_;
   const GatingConfig& config_;
   Model model_;
   CacheReader reader_;
-  RowOrder order_;
-  LabelRule rule_;
+  TrainingRows rows_;
+  data::Range mine_;  // of each step's rows
   std::vector<AcmSite> sites_;
+  std::optional<Allocation> allocation_;  // where the rule is that
 };
 
 // The model of phase 1, made from the teacher that the cache was captured from, and with sites that the cache holds.
@@ -114,16 +155,25 @@ Model load_learners(const Run& run, Capture& capture) {
 }  // namespace
 
 train::Outcome run_gating(const Run& run) {
+  const auto& config = run.settings.gating;
   std::unique_ptr<Capture> capture;
-  Model model;
+  std::optional<WindowPlan> windows;
+  std::optional<Gating> phase;
   comm::together(run.groups.control, [&] {
     capture = std::make_unique<Capture>(run);
-    model = load_learners(run, *capture);
+    windows = capture->plan(config);
+    phase.emplace(run, *capture, load_learners(run, *capture));
   });
-  if (!capture->fill()) return train::Outcome::kStopped;
-  std::optional<Gating> phase;
-  comm::together(run.groups.control, [&] { phase.emplace(run, *capture, std::move(model)); });
-  return train_on_all_ranks(run, PhaseId::kGating, *phase);
+  WindowWalk walk(run, *capture, *windows);
+  walk.announce();
+  TrainingOnAllRanks training(run, PhaseId::kGating, *phase);
+  return walk.from(training.step() * config.batch, [&](int64_t window) {
+    const int64_t row_end = windows->row_end(window);
+    const auto outcome = training.run_to(row_end / config.batch);
+    const bool goes_on = outcome == train::Outcome::kFinished && training.step() < phase->steps();
+    if (goes_on) phase->keep_rows(training.step(), row_end);
+    return outcome;
+  });
 }
 
 }  // namespace acm::phases

@@ -10,18 +10,42 @@ void check_fits(const Model& model, const std::filesystem::path& file, const dat
   };
   const Json& expected = model.description.at("preprocessing");
   const Json found = source.preprocessing();
-  if (expected != found)
+  if (!expected.is_null() && expected != found)
     refuse("it was made for inputs of " + expected.dump() + ", and [data] gives " + found.dump() +
            "; name the data and the normalisation that it was made with, or another model");
-  const int64_t classes = model.description.at("backbone").at("classes").as_int();
+  const Json& backbone = model.description.at("backbone");
+  const auto shape = source.input_shape();
+  const auto made_for = [&](const char* name) { return backbone.at(name).as_int(); };
+  if (shape != std::array{made_for("channels"), made_for("height"), made_for("width_pixels")})
+    refuse("its inputs have channels, height and width " + std::to_string(made_for("channels")) + ", " +
+           std::to_string(made_for("height")) + ", " + std::to_string(made_for("width_pixels")) +
+           ", and [data] gives " + Json::array(shape).dump() + "; set data.size, or name another model");
+  const int64_t classes = made_for("classes");
   if (source.classes() > classes)
     refuse("it tells " + std::to_string(classes) + " classes apart, and the labels need " +
            std::to_string(source.classes()) + "; name the data that it was made for with data.path, or another model");
 }
 
+nn::ImportOptions import_options(const Settings& settings, const data::DataSource& source) {
+  const auto [channels, height, width] = source.input_shape();
+  return {
+      .image_size = height == width ? height : 0, .classes = source.classes(), .new_head = settings.backbone.new_head};
+}
+
+void log_teacher(const Run& run) {
+  const auto file = teacher_model(run.settings, run.folder);
+  if (!run.is_root() || !std::filesystem::exists(file) || !nn::is_foreign(file)) return;
+  const auto teacher = load_teacher(run);
+  run.log.info("teacher: weights of another library in " + file.string() + ": " +
+               teacher.description.at("backbone").dump());
+  for (const std::string& note : teacher.notes) run.log.info("teacher: " + note);
+}
+
 Model load_teacher(const Run& run) {
   const auto file = teacher_model(run.settings, run.folder);
-  auto model = load_model(file);
+  auto model = load_model(file, import_options(run.settings, run.train_data));
+  Json& preprocessing = model.description["preprocessing"];
+  if (preprocessing.is_null()) preprocessing = run.train_data.preprocessing();
   if (!acm_sites(*model.backbone).empty())
     throw Error(
         Fault::kUsage,

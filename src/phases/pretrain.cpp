@@ -21,6 +21,7 @@ class Pretrain final : public train::Phase {
   int64_t items_per_step() const override { return config_.batch; }
   std::vector<train::ParameterGroup> parameter_groups() override { return one_group(*backbone_, config_.weight_decay); }
   void visit_state(train::StateVisitor& visitor) override { visit_parameters(*backbone_, visitor); }
+  std::optional<data::FetchFigures> take_fetch_figures() override { return loader_->take_figures(); }
 
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
     const auto batch = loader_->get(slice);

@@ -18,6 +18,7 @@ class RowOrder {
   struct Part {
     int64_t group;
     std::vector<int64_t> rows;
+    int64_t epoch = 0;
   };
   // Rows at positions [begin, end), cut where the group changes.
   std::vector<Part> at(int64_t begin, int64_t end) const;
@@ -27,5 +28,8 @@ class RowOrder {
   std::vector<int64_t> ends_;  // by group: rows up to its end
   StreamKey key_;
 };
+
+// By group of `shuffle_segments` consecutive segments: rows up to its end. Error(kData) where there are none.
+std::vector<int64_t> group_ends(const std::vector<int64_t>& rows_per_segment, int64_t shuffle_segments);
 
 }  // namespace acm::phases

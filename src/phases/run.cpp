@@ -3,10 +3,11 @@
 #include <optional>
 
 #include "config/read.h"
-#include "core/digest.h"
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "nn/import.h"
+#include "phases/sample_loader.h"
 
 namespace acm::phases {
 namespace {
@@ -15,8 +16,8 @@ using Names = std::vector<std::string_view>;
 
 // The result fields that a phase's outcome depends on, beside those of the phases before it, which reach it through its
 // input model.
-Names fields_of(PhaseId phase) {
-  Names names = {"seed", "precision", "data"};
+Names fields_of(const Settings& settings, PhaseId phase) {
+  Names names = {"seed", "precision", "data", "augment"};
   const auto also = [&](std::initializer_list<std::string_view> more) { names.insert(names.end(), more); };
   switch (phase) {
     case PhaseId::kPretrain:
@@ -27,6 +28,7 @@ Names fields_of(PhaseId phase) {
       break;
     case PhaseId::kGating:
       also({"cache", "gate", "gating"});
+      if (settings.gating.rule == "allocation") also({"acm.budget"});
       break;
     case PhaseId::kFinetune:
       also({"acm.budget", "finetune"});
@@ -37,9 +39,12 @@ Names fields_of(PhaseId phase) {
 
 Json identity_of(const Run& run, PhaseId phase) {
   const auto input = input_model(run.settings, run.folder, phase);
-  return Json::object({{"config", config::result_fields(run.fields, fields_of(phase))},
-                       {"data", run.train_data.identity()},
-                       {"input", input.empty() ? Json() : Json(digest_of_file(input))}});
+  Json identity = Json::object({{"config", config::result_fields(run.fields, fields_of(run.settings, phase))},
+                                {"data", run.train_data.identity()},
+                                {"input", input.empty() ? Json() : Json(nn::digest_of_weights(input))}});
+  if (phase == PhaseId::kFinetune && run.settings.finetune.teacher_weight > 0)
+    identity["teacher"] = nn::digest_of_weights(teacher_model(run.settings, run.folder));
+  return identity;
 }
 
 // "distill.steps is 800 here and 400 in the folder" for each member that differs.
@@ -124,15 +129,21 @@ std::function<void(int64_t)> beat_steps(comm::Beat& beat) {
   return [&beat](int64_t step) { beat.update([&](comm::BeatState& state) { state.step = step; }); };
 }
 
+TrainingOnAllRanks::TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase& phase)
+    : stop_(run.stop), trainer_([&]() -> train::Trainer {
+        if (run.is_root()) metrics_.emplace(run.folder.metrics());
+        run.beat.update([&](comm::BeatState& state) { state.phase = phase.name(); });
+        auto config = training_of(run.settings, id).trainer();
+        config.cut_unit = cut_unit(run.settings, id);
+        return {phase,
+                config,
+                run.groups,
+                run.folder.checkpoints(id),
+                {run.log, run.progress, metrics_ ? &*metrics_ : nullptr, beat_steps(run.beat)}};
+      }()) {}
+
 train::Outcome train_on_all_ranks(const Run& run, PhaseId id, train::Phase& phase) {
-  std::optional<train::MetricsFile> metrics;
-  if (run.is_root()) metrics.emplace(run.folder.metrics());
-  run.beat.update([&](comm::BeatState& state) { state.phase = phase.name(); });
-  train::Trainer trainer(phase, training_of(run.settings, id).trainer(), run.groups, run.folder.checkpoints(id),
-                         {run.log, run.progress, metrics ? &*metrics : nullptr, beat_steps(run.beat)});
-  const auto outcome = trainer.run(run.stop, phase.steps());
-  run.progress.finish(phase.name());
-  return outcome;
+  return TrainingOnAllRanks(run, id, phase).run_to(phase.steps());
 }
 
 }  // namespace acm::phases

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "comm/beat.h"
@@ -9,6 +10,7 @@
 #include "config/describe.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "data/loader.h"
 #include "data/source.h"
 #include "nn/task.h"
 #include "phases/run_folder.h"
@@ -29,6 +31,8 @@ struct Run {
   const data::DataSource& train_data;
   const data::DataSource& test_data;
   const nn::Task& task;
+  data::Fetching fetching = {};                        // how this rank fetches samples
+  const data::DataSource* calibration_data = nullptr;  // budgets are met on it, no phase trains on it; null: none
 
   int rank() const { return groups.control.rank(); }
   int ranks() const { return groups.control.size(); }
@@ -52,7 +56,19 @@ void check_identity(const Run& run, PhaseId phase);
 // Sends a trainer's steps to the beat.
 std::function<void(int64_t)> beat_steps(comm::Beat& beat);
 
-// Trains `phase` over all ranks with the settings of its section and checkpoints in its folder.
+// A phase in training over all ranks, with the settings of its section and checkpoints in its folder. Collective.
+class TrainingOnAllRanks {
+ public:
+  TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase& phase);
+  int64_t step() const { return trainer_.step(); }
+  train::Outcome run_to(int64_t step) { return trainer_.run(stop_, step); }
+
+ private:
+  std::stop_token stop_;
+  std::optional<train::MetricsFile> metrics_;
+  train::Trainer trainer_;
+};
+// The same to the end.
 train::Outcome train_on_all_ranks(const Run& run, PhaseId id, train::Phase& phase);
 
 }  // namespace acm::phases

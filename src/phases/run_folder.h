@@ -22,6 +22,7 @@ class RunFolder {
   std::filesystem::path log(int rank) const;
   std::filesystem::path alive() const { return root_ / "alive"; }
   std::filesystem::path cache() const { return root_ / "cache"; }
+  std::filesystem::path index() const { return root_ / "index"; }  // of folders and shards of images
   std::filesystem::path checkpoints(PhaseId phase) const { return root_ / ("phase" + std::to_string(number(phase))); }
   std::filesystem::path site(const std::string& site) const { return checkpoints(PhaseId::kDistill) / site; }
   std::filesystem::path identity(PhaseId phase) const { return checkpoints(phase) / "identity.json"; }

@@ -1,5 +1,6 @@
 #include "phases/settings.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "data/schedule.h"
@@ -37,8 +38,11 @@ void describe_micro_batches(Fields& fields, TrainingConfig& c) {
 void describe_backbone(Fields& fields, BackboneConfig& c) {
   fields.section("backbone", "The Transformer that is converted.");
   fields.add("family", c.family, one_of({"vit"}), "architecture");
-  fields.add("weights", c.weights, any(), "model file with pretrained weights; empty: phase 0 trains them",
+  fields.add("weights", c.weights, any(), "pretrained weights: a model file, or a file or folder of timm, Hugging Face or torchvision; empty: phase 0 "
+             "trains them",
              Effect::kOperation);
+  fields.add("new_head", c.new_head, any(),
+             "give imported weights a fresh head where the data have another number of classes");
   fields.add("patch", c.patch, positive(), "side of a square patch, in pixels");
   fields.add("width", c.width, positive(), "width of a token");
   fields.add("depth", c.depth, positive(), "blocks");
@@ -52,7 +56,10 @@ void describe_acm(Fields& fields, AcmConfig& c) {
   fields.section("acm", "The Adaptive Computation Modules that replace sub-layers (paper, section 3).");
   fields.add("learners", c.learners, between(1, 64), "learners N at each site");
   fields.add("sites", c.sites, any(), "what is replaced: site kinds (ffn, q, k, v, o) or names such as blocks.3.ffn");
-  fields.add("init", c.init, one_of({"random"}), "how learners start");
+  fields.add("init", c.init, one_of({"teacher", "random", "reference"}),
+             "how learners start: cut from the dense module (method page, 10.1); the paper's random numbers; those of "
+             "its authors' code");
+  fields.add("init_samples", c.init_samples, positive(), "captured samples from which teacher measures importance");
   fields.add("projection_activation", c.projection_activation, one_of({"identity", "gelu"}),
              "activation inside the learners of q, k, v, o");
   fields.add("output_bias", c.output_bias, any(), "one output bias for each learner");
@@ -61,7 +68,8 @@ void describe_acm(Fields& fields, AcmConfig& c) {
 
 void describe_gate(Fields& fields, GateSection& c) {
   fields.section("gate", "The gate of each site, which chooses how many learners a token runs.");
-  fields.add("hidden", c.hidden, positive(), "hidden width");
+  fields.add("hidden", c.hidden, not_negative(),
+             "hidden width; 0: the largest, at least 4, whose gates cost at most 1 % of the dense model");
   fields.add("depth", c.depth, between(2, 8), "linear layers");
   fields.add("activation", c.activation, one_of({"gelu", "identity"}), "between the linear layers");
   fields.add("temperature", c.temperature, positive(), "of the Gumbel-softmax in phase 3");
@@ -71,6 +79,14 @@ void describe_cache(Fields& fields, CacheConfig& c) {
   fields.section("cache", "The teacher's activations, which phases 1 and 2 train on.");
   fields.add("dir", c.dir, any(), "folder of the cache; empty: cache in the run folder", Effect::kOperation);
   fields.add("samples", c.samples, not_negative(), "training samples captured; 0: each once");
+  fields.add("dtype", c.dtype, one_of({"precision", "float64", "float32", "bfloat16", "float16"}),
+             "numbers stored; precision: those that models are trained in");
+  fields.add("tokens_per_sample", c.tokens_per_sample, not_negative(),
+             "tokens kept of each sample, chosen by the seed; 0: all");
+  fields.add("max_bytes", c.max_bytes, not_negative(),
+             "most bytes of the cache on disk: it is filled in windows while phases walk over it; 0: all at once",
+             Effect::kOperation);
+  fields.add("fresh_views", c.fresh_views, any(), "each epoch captures newly augmented samples");
   fields.add("segment_samples", c.segment_samples, positive(), "samples in one segment file");
   fields.add("micro_batch", c.micro_batch, positive(),
              "samples that go through the teacher at once; divides segment_samples");
@@ -90,17 +106,27 @@ void describe_training_phases(Fields& fields, Settings& s) {
   describe_training(fields, s.distill, "tokens", "backbone.weights, else model-phase0.safetensors");
   fields.add("objective", s.distill.objective, one_of({"nested", "greedy"}),
              "nested: gradients through every prefix sum; greedy: each learner fits what those before it left");
+  fields.add("slices", s.distill.slices, between(1, 1024),
+             "parts, a power of two, into which a step is cut so that as many ranks can share a site");
 
   fields.section("gating", "Phase 2: gates learn from labels, learners frozen (paper, section 3.3). Adam.");
   describe_training(fields, s.gating, "tokens", "model-phase1.safetensors");
   describe_micro_batches(fields, s.gating);
-  fields.add("rule", s.gating.rule, one_of({"marginal", "reference"}),
-             "how a token's label is found: as in the paper, or as in its authors' code");
-  fields.add("tau", s.gating.tau, positive(), "a further learner must improve the error by this factor");
+  fields.add("rule", s.gating.rule, one_of({"allocation", "marginal", "reference"}),
+             "how a token's label is found: the best way to spend acm.budget; as in the paper; as in its authors' code");
+  fields.add("tau", s.gating.tau, positive(), "marginal, reference: a further learner must improve the error by this factor");
+  fields.add("site_weights", s.gating.site_weights, one_of({"measured", "unit"}),
+             "allocation: what an error at a site costs: measured in the teacher's outputs, or 1");
+  fields.add("label_samples", s.gating.label_samples, positive(),
+             "allocation: captured samples on which weights and the price of a learner are measured");
 
   fields.section("finetune", "Phase 3: everything is trained end to end under the budget (paper, section 3.4). Adam.");
   describe_training(fields, s.finetune, "samples", "model-phase2.safetensors");
   describe_micro_batches(fields, s.finetune);
+  fields.add("calibrated_start", s.finetune.calibrated_start, any(),
+             "before the first step, shift the gates so that they spend acm.budget");
+  fields.add("teacher_weight", s.finetune.teacher_weight, between(0, 1),
+             "share of the task loss that compares with the teacher's outputs instead of labels");
   fields.add("gate_task_gradient", s.finetune.gate_task_gradient, any(), "whether the task loss reaches the gates");
   fields.add("budget_weight", s.finetune.budget_weight, not_negative(), "weight of the budget loss");
   fields.add("entropy_weight", s.finetune.entropy_weight, not_negative(), "weight of the entropy loss");
@@ -144,6 +170,8 @@ Fields Settings::describe() {
   fields.add("threads", threads, not_negative(), "threads of a rank; 0: its share of the cores", Effect::kOperation);
   fields.section("data", "Training and test samples.");
   data.describe(fields);
+  fields.section("augment", "What is random in training samples.");
+  data.augment.describe(fields);
   describe_backbone(fields, backbone);
   describe_acm(fields, acm);
   describe_gate(fields, gate);
@@ -167,7 +195,32 @@ std::vector<std::string> Settings::broken_rules() const {
   must(cache.segment_samples % cache.micro_batch == 0,
        "cache.segment_samples must be a multiple of cache.micro_batch, got " + std::to_string(cache.segment_samples) +
            " and " + std::to_string(cache.micro_batch));
+  must((distill.slices & (distill.slices - 1)) == 0,
+       "distill.slices must be a power of two, got " + std::to_string(distill.slices));
+  must(distill.slices <= distill.batch, "distill.slices must not be more than distill.batch, got " +
+                                            std::to_string(distill.slices) + " and " + std::to_string(distill.batch));
+  const auto& augment = data.augment;
+  must(data.kind != "idx" || !(augment.random_resized_crop || augment.three_augment || augment.colour_jitter > 0),
+       "data.kind must not be idx where augment.random_resized_crop, three_augment or colour_jitter is on: they are for "
+       "photographs");
+  must(data.kind == "idx" || augment.crop_padding == 0,
+       "augment.crop_padding must be 0 where data.kind is not idx: photographs have augment.random_resized_crop");
+  const auto whole_pairs = [&](const char* field, int64_t samples) {
+    must(!augment.mixes() || samples % 2 == 0,
+         std::string(field) + " must be even, because augment.mixup and augment.cutmix mix samples in pairs, got " +
+             std::to_string(samples));
+  };
+  whole_pairs("pretrain.batch", pretrain.batch);
+  whole_pairs("finetune.batch", finetune.batch);
+  whole_pairs("cache.micro_batch", cache.micro_batch);
   must(!acm.sites.empty(), "acm.sites must name at least one kind of site");
+  // Only the outputs of these add up in the residual stream, where an error costs the same wherever it was made.
+  const auto in_residual = [](const std::string& site) {
+    return site == "ffn" || site == "o" || site.ends_with(".ffn") || site.ends_with(".o");
+  };
+  must(gating.rule != "allocation" || gating.site_weights != "unit" || std::ranges::all_of(acm.sites, in_residual),
+       "gating.site_weights must be \"measured\" where acm.sites has q, k or v: errors of these are not in the residual "
+       "stream and cannot be weighed alike");
   const auto check_warmup = [&](const char* section, const TrainingConfig& c) {
     must(c.steps == 0 || c.warmup_steps < c.steps, std::string(section) + ".warmup_steps must be less than " + section +
                                                        ".steps, got " + std::to_string(c.warmup_steps) + " and " +

@@ -14,7 +14,8 @@ namespace acm::phases {
 
 struct BackboneConfig {
   std::string family = "vit";
-  std::string weights;  // a model file to start from instead of phase 0
+  std::string weights;    // a model file, or another library's weights, to start from instead of phase 0
+  bool new_head = false;  // imported weights: a fresh head where the data have another number of classes
   int64_t patch = 7, width = 64, depth = 4, heads = 4, hidden = 256;
   std::string pooling = "class";
 };
@@ -22,14 +23,15 @@ struct BackboneConfig {
 struct AcmConfig {
   int64_t learners = 4;
   std::vector<std::string> sites = {"ffn", "q", "k", "v", "o"};
-  std::string init = "random";
+  std::string init = "teacher";
+  int64_t init_samples = 256;
   std::string projection_activation = "identity";
   bool output_bias = false;
   double budget = 0.5;
 };
 
 struct GateSection {
-  int64_t hidden = 16, depth = 2;
+  int64_t hidden = 0, depth = 2;
   std::string activation = "gelu";
   double temperature = 0.8;
 };
@@ -37,6 +39,9 @@ struct GateSection {
 struct CacheConfig {
   std::string dir;  // "": `cache` in the run folder
   int64_t samples = 0;
+  std::string dtype = "precision";
+  int64_t tokens_per_sample = 0, max_bytes = 0;
+  bool fresh_views = false;
   int64_t segment_samples = 256, micro_batch = 64, shuffle_segments = 4;
 };
 
@@ -60,15 +65,20 @@ struct PretrainConfig : TrainingConfig {
 
 struct DistillConfig : TrainingConfig {
   std::string objective = "nested";
+  int64_t slices = 1;
 };
 
 struct GatingConfig : TrainingConfig {
-  std::string rule = "marginal";
+  std::string rule = "allocation";
   double tau = 1.2;
+  std::string site_weights = "measured";
+  int64_t label_samples = 256;
 };
 
 struct FinetuneConfig : TrainingConfig {
+  bool calibrated_start = true;
   bool gate_task_gradient = true;
+  double teacher_weight = 0;
   double budget_weight = 0.1, entropy_weight = 0.05, diversity_weight = 0.05;
   std::string entropy_bins = "allowed";
 };

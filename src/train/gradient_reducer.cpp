@@ -6,6 +6,8 @@
 
 #include <functional>
 
+#include "train/pairwise_sum.h"
+
 namespace acm::train {
 namespace {
 
@@ -13,6 +15,7 @@ struct Bucket {
   at::Tensor flat;                  // the gradients of its members, one after the other
   size_t members = 0, pending = 0;  // pending: not yet final in the backward that is running
   std::unique_ptr<comm::Work> work;
+  PairwiseSum slices;  // kTree: the gradients of this rank's slices
 };
 
 class ReadyHook final : public torch::autograd::PostAccumulateGradHook {
@@ -32,6 +35,7 @@ struct GradientReducer::Impl {
   std::vector<size_t> bucket_of;      // by parameter
   std::vector<Bucket> buckets;
   comm::Communicator& group;
+  const SumOrder order;
   size_t next = 0;  // the first bucket that was not launched: they launch in index order, the same on all ranks
   size_t overlapped = 0;
   bool armed = false;
@@ -40,6 +44,25 @@ struct GradientReducer::Impl {
   void launch_next() {
     buckets[next].work = group.all_reduce(buckets[next].flat, comm::ReduceOp::kSum);
     ++next;
+  }
+  void finish_launched() {
+    while (next < buckets.size()) launch_next();
+    for (Bucket& bucket : buckets) {
+      bucket.work->wait();
+      bucket.work.reset();
+    }
+    next = 0;
+  }
+  void add_ranks_in_tree() {
+    for (Bucket& bucket : buckets) {
+      at::Tensor mine = bucket.slices.take();
+      if (group.size() > 1) {
+        PairwiseSum ranks;
+        for (const at::Tensor& each : group.all_gather(mine).unbind(0)) ranks.add(each);
+        mine = ranks.take();
+      }
+      bucket.flat.copy_(mine);
+    }
   }
   void gradient_ready(size_t parameter) {
     if (!armed) return;
@@ -67,9 +90,14 @@ void GradientReducer::Impl::add_bucket(const std::vector<size_t>& members) {
   buckets.push_back(std::move(bucket));
 }
 
-GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, comm::Communicator& group, int64_t bucket_bytes)
-    : impl_(new Impl{
-          .parameters = std::move(parameters), .gradients = {}, .bucket_of = {}, .buckets = {}, .group = group}) {
+GradientReducer::GradientReducer(std::vector<at::Tensor> parameters, comm::Communicator& group, int64_t bucket_bytes,
+                                 SumOrder order)
+    : impl_(new Impl{.parameters = std::move(parameters),
+                     .gradients = {},
+                     .bucket_of = {},
+                     .buckets = {},
+                     .group = group,
+                     .order = order}) {
   const std::vector<at::Tensor>& all = impl_->parameters;
   impl_->gradients.resize(all.size());
   impl_->bucket_of.resize(all.size());
@@ -107,19 +135,23 @@ void GradientReducer::zero() {
 }
 
 void GradientReducer::arm() {
+  if (impl_->order == SumOrder::kTree) return;  // nothing can be sent before all slices have met in the tree
   for (Bucket& bucket : impl_->buckets) bucket.pending = bucket.members;
   impl_->next = impl_->overlapped = 0;
   impl_->armed = true;
 }
 
+void GradientReducer::end_slice() {
+  if (impl_->order == SumOrder::kAsTheyCome) return;
+  for (Bucket& bucket : impl_->buckets) {
+    bucket.slices.add(bucket.flat.clone());
+    bucket.flat.zero_();
+  }
+}
+
 void GradientReducer::finish() {
   impl_->armed = false;
-  while (impl_->next < impl_->buckets.size()) impl_->launch_next();
-  for (Bucket& bucket : impl_->buckets) {
-    bucket.work->wait();
-    bucket.work.reset();
-  }
-  impl_->next = 0;
+  impl_->order == SumOrder::kTree ? impl_->add_ranks_in_tree() : impl_->finish_launched();
   for (size_t i = 0; i < impl_->parameters.size(); ++i) {
     TORCH_CHECK(impl_->parameters[i].grad().is_same(impl_->gradients[i]),
                 "the gradient of a parameter was replaced: it must stay the reducer's view");

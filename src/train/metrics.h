@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "core/json.h"
@@ -16,18 +17,28 @@ namespace acm::train {
 // Figures of the steps since the last row. Tensors stay on their device until the row is made.
 class Metrics {
  public:
+  // What is added from now on belongs to this slice of the rank's own. Slices are summed apart and then in a binary
+  // tree over the slices of all ranks, so that the bits of a figure do not depend on which rank computed which.
+  void begin_slice(size_t slice) { current_ = slice; }
   // Adds this rank's part of a figure; parts add up over slices and ranks, and a row shows the mean over its steps.
   void add(std::string_view name, const at::Tensor& value);
   void add(std::string_view name, double value);
   void end_step() { ++steps_; }
   int64_t steps() const { return steps_; }  // since the last take()
-  // Collective: sums over `group`, the mean over the steps since the last call, and starts anew. Names must agree on
-  // all ranks.
+  // Collective: sums over `group`, the mean over the steps since the last call, and starts anew. Names and numbers of
+  // slices must agree on all ranks.
   std::map<std::string, double> take(comm::Communicator& group);
 
  private:
-  std::map<std::string, at::Tensor, std::less<>> sums_;
-  std::map<std::string, double, std::less<>> numbers_;
+  struct Slice {
+    std::map<std::string, at::Tensor, std::less<>> sums;
+    std::map<std::string, double, std::less<>> numbers;
+    std::map<std::string, double> figures() const;
+  };
+  Slice& slice();
+
+  std::vector<Slice> slices_;
+  size_t current_ = 0;
   int64_t steps_ = 0;
 };
 

@@ -2,12 +2,13 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "data/schedule.h"
+#include "data/loader.h"
 #include "train/metrics.h"
 #include "train/state.h"
 
@@ -36,6 +37,12 @@ class Phase : public Stateful {
   virtual int64_t items_per_step() const = 0;  // of the global batch
   virtual std::vector<ParameterGroup> parameter_groups() = 0;
 
+  // What fetching samples has cost this rank since the last call; nothing for a phase that fetches none.
+  virtual std::optional<data::FetchFigures> take_fetch_figures() { return std::nullopt; }
+
+  // Before the first step of a phase that no checkpoint continues, on every rank of its group: what a start needs and a
+  // resumption does not.
+  virtual void start() {}
   // Collective over the group that trains this phase. `mine`: this rank's slices of the coming step, in order. Where
   // the loss speaks of the whole batch its statistics are gathered here.
   virtual void begin_step(std::span<const data::Slice> mine) { (void)mine; }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "core/error.h"
 #include "core/stopwatch.h"
@@ -30,7 +31,29 @@ double norm_of_all(const std::vector<double>& norms) {
   return std::sqrt(sum);
 }
 
+// Figures of metrics that count fetching, as sums over ranks and steps, made into what a row shows: the share of the
+// ranks' time that was spent waiting for samples, and the samples replaced since the last row.
+constexpr std::string_view kWaited = "data_wait", kReplaced = "replaced_samples";
+
+void finish_fetch_figures(std::map<std::string, double>& figures, int64_t steps, double rank_seconds) {
+  if (const auto waited = figures.find(std::string(kWaited)); waited != figures.end())
+    waited->second *= static_cast<double>(steps) / rank_seconds;
+  const auto replaced = figures.find(std::string(kReplaced));
+  if (replaced == figures.end()) return;
+  replaced->second *= static_cast<double>(steps);
+  if (replaced->second == 0) figures.erase(replaced);
+}
+
 }  // namespace
+
+std::vector<data::Slice> slices_of_rank(const comm::Communicator& group, int64_t micro_batches, int cut_unit,
+                                        int64_t step) {
+  const int own = static_cast<int>(micro_batches);
+  std::vector<data::Slice> slices;
+  for (int i = 0; i < own; ++i)
+    slices.push_back({.step = step, .index = group.rank() * own + i, .count = group.size() * own, .unit = cut_unit});
+  return slices;
+}
 
 Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups, std::filesystem::path checkpoints,
                  TrainerOutlets outlets)
@@ -40,11 +63,12 @@ Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups,
       outlets_(std::move(outlets)),
       store_(checkpoints, groups.control, outlets_.log),
       optimizer_(phase.parameter_groups()),
-      reducer_(optimizer_.parameters(), groups.data),
+      reducer_(optimizer_.parameters(), groups.data, GradientReducer::kBucketBytes, config.order),
       learning_rate_{.peak = config.learning_rate, .warmup_steps = config.warmup_steps, .steps = phase.steps()} {
   TORCH_CHECK(config_.micro_batches > 0, "a step needs at least one micro-batch");
   saved_ = store_.load_latest(parts());
   step_ = saved_.value_or(0);
+  started_ = saved_.has_value();
   const std::string reason = saved_ ? "the newest whole checkpoint" : "no checkpoint to start from";
   outlets_.log.info(name_of(phase_) + ": starting at step " + std::to_string(step_) + " of " +
                     std::to_string(phase_.steps()) + " (" + reason + " in " + checkpoints.string() + ")");
@@ -54,6 +78,7 @@ Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups,
 Outcome Trainer::run(std::stop_token stop, int64_t until_step) {
   const int64_t last = std::min(until_step, phase_.steps());
   bool stopped = false;
+  if (!std::exchange(started_, true)) phase_.start();
   while (step_ < last && !stopped) {
     take_step();
     ++step_;
@@ -67,7 +92,7 @@ Outcome Trainer::run(std::stop_token stop, int64_t until_step) {
     const bool pause = stopped || step_ == last;
     if ((due(config_.save_every) || pause) && step_ < phase_.steps()) save();
   }
-  outlets_.progress.finish(phase_.name());
+  if (stopped || step_ == phase_.steps()) outlets_.progress.finish(phase_.name());
   if (step_ < phase_.steps()) return stopped ? Outcome::kStopped : Outcome::kFinished;
   phase_.finish();
   return Outcome::kFinished;
@@ -75,14 +100,16 @@ Outcome Trainer::run(std::stop_token stop, int64_t until_step) {
 
 void Trainer::take_step() {
   const Stopwatch watch;
-  const std::vector<data::Slice> slices = slices_of(step_);
+  const auto slices = slices_of_rank(groups_.control, config_.micro_batches, config_.cut_unit, step_);
   phase_.begin_step(slices);
   reducer_.zero();
   at::Tensor total;
   for (size_t i = 0; i < slices.size(); ++i) {
+    metrics_.begin_slice(i);
     const at::Tensor loss = phase_.loss(slices[i], metrics_);
     if (i + 1 == slices.size()) reducer_.arm();
     loss.backward();
+    reducer_.end_slice();
     total = total.defined() ? total.add(loss.detach()) : loss.detach();
   }
   reducer_.finish();
@@ -93,16 +120,16 @@ void Trainer::take_step() {
   if (finite_) optimizer_.step(learning_rate_.at(step_), norms_);
   seconds_ += watch.seconds();
   rate_ = static_cast<double>(metrics_.steps() * phase_.items_per_step()) / seconds_;
+  note_fetching();
 }
 
-// Ranks x micro-batches cut the global batch; a rank's slices stand side by side.
-std::vector<data::Slice> Trainer::slices_of(int64_t step) const {
-  const int own = static_cast<int>(config_.micro_batches);
-  std::vector<data::Slice> slices;
-  for (int i = 0; i < own; ++i) {
-    slices.push_back({.step = step, .index = groups_.control.rank() * own + i, .count = groups_.control.size() * own});
-  }
-  return slices;
+void Trainer::note_fetching() {
+  const auto figures = phase_.take_fetch_figures();
+  if (!figures) return;
+  metrics_.add(kWaited, figures->waited_seconds);
+  metrics_.add(kReplaced, static_cast<double>(figures->replaced));
+  waited_seconds_ += figures->waited_seconds;
+  wait_share_ = waited_seconds_ / seconds_;
 }
 
 Trainer::Agreement Trainer::agree(const std::stop_token& stop) {
@@ -131,13 +158,15 @@ void Trainer::save() {
 }
 
 void Trainer::write_row() {
-  const std::map<std::string, double> figures = metrics_.take(groups_.control);
+  const int64_t steps = metrics_.steps();
+  std::map<std::string, double> figures = metrics_.take(groups_.control);
+  finish_fetch_figures(figures, steps, seconds_ * groups_.control.size());
   if (const auto loss = figures.find("loss"); loss != figures.end()) row_loss_ = loss->second;
   append(Json::object({{"learning_rate", learning_rate_.at(step_ - 1)},
                        {"gradient_norm", norm_of_all(norms_)},
                        {std::string(phase_.unit()) + "_per_second", rate_}}),
          figures);
-  seconds_ = 0;
+  seconds_ = waited_seconds_ = 0;
 }
 
 void Trainer::evaluate() {
@@ -164,6 +193,7 @@ void Trainer::report_progress() {
                             .rate_unit = phase_.unit(),
                             .loss = row_loss_.value_or(0),
                             .has_loss = row_loss_.has_value(),
+                            .data_wait = wait_share_,
                             .note = phase_.site().empty() ? "" : "site " + std::string(phase_.site())});
 }
 

@@ -21,6 +21,8 @@ namespace acm::train {
 
 struct TrainerConfig {
   int64_t micro_batches = 1;  // slices of each rank in a step
+  int cut_unit = 1;           // cuts of a step fall on multiples of it
+  SumOrder order = SumOrder::kAsTheyCome;
   double learning_rate = 1e-3;
   int64_t warmup_steps = 0;
   int64_t save_every = 200;    // steps; 0: only at a stop
@@ -36,6 +38,11 @@ struct TrainerOutlets {
   MetricsFile* metrics_file = nullptr;
   std::function<void(int64_t step)> on_step = {};
 };
+
+// The slices of a group's rank in a step, in order: ranks x micro-batches cut the global batch, and rank r holds
+// [r m, (r + 1) m). The one place that says so: whoever prepares a phase's data asks here.
+std::vector<data::Slice> slices_of_rank(const comm::Communicator& group, int64_t micro_batches, int cut_unit,
+                                        int64_t step = 0);
 
 enum class Outcome { kFinished, kStopped };
 
@@ -57,6 +64,7 @@ class Trainer {
     bool stop, not_finite;
   };
   void take_step();
+  void note_fetching();
   Agreement agree(const std::stop_token& stop);
   Parts parts() { return {{"phase", &phase_}, {"optimizer", &optimizer_}}; }
   void save();
@@ -66,7 +74,6 @@ class Trainer {
   void report_progress();
   [[noreturn]] void fail_not_finite();
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
-  std::vector<data::Slice> slices_of(int64_t step) const;
 
   Phase& phase_;
   TrainerConfig config_;
@@ -79,11 +86,14 @@ class Trainer {
   Metrics metrics_;
   int64_t step_ = 0;                // steps done
   std::optional<int64_t> saved_;    // the newest checkpoint
+  bool started_ = false;            // by Phase::start() or a checkpoint
   double loss_ = 0;                 // this rank's part, of the last step
   std::vector<double> norms_;       // by parameter group, of the last step
   bool finite_ = true;              // loss_ and norms_
   double seconds_ = 0;              // spent in steps since the last row
   double rate_ = 0;                 // items per second since the last row
+  double waited_seconds_ = 0;       // for samples, since the last row
+  double wait_share_ = -1;          // of seconds_; negative where the phase fetches none
   std::optional<double> row_loss_;  // of the last row
 };
 

@@ -5,10 +5,10 @@ source "$(dirname "$0")/lib.sh"
 mkdir temporary
 TMPDIR=$scratch/temporary train 3 all run --dry-run
 expect_in stdout '^plan for 3 rank\(s\), run folder run$'
-expect_in stdout '2000 training and 500 test samples'
+expect_in stdout '1800 training, 200 calibration and 500 test samples'
 expect_in stdout 'phase 0 pretrain: 60 steps of 64 samples, 3 slices of at most 22$'
 expect_in stdout 'phase 1 distill: 40 steps of 256 tokens'
-expect_in stdout 'cache: 256 samples in 8 segments, [0-9]+ MB of [0-9]+ MB free'
+expect_in stdout 'cache: 256 samples of .* in 8 segments; .* free in .*; captured at once'
 expect_in stdout 'phase 2 gating'
 expect_in stdout 'phase 3 finetune'
 # Each site has one owner.

@@ -20,4 +20,4 @@ refused_training 64 "$many" 1 run --set distill.model="$teacher" "${twelve[@]}"
 refused 64 "cannot use the model $teacher on these data: it was made for inputs of .*\"height\":28.* gives .*\"height\":14" eval --config "$config" \
   --model "$teacher" "${small[@]}"
 refused 64 "cannot use the model $teacher on these data: it was made for inputs of .*\"mean\":0.286.* gives .*\"mean\":0.5" eval --config "$config" \
-  --model "$teacher" "${ten[@]}" --set data.mean=0.5
+  --model "$teacher" "${ten[@]}" --set data.mean=[0.5]

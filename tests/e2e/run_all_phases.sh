@@ -9,6 +9,7 @@ expect_results() {
   expect_in stdout '^dense +[0-9.]+ % .* 1\.000 +- +-$'
   for k in 1 2 3 4; do expect_in stdout "^phase 1, k = $k +[0-9.]+ % .* $k\.00\$"; done
   expect_in stdout '^phase 2 +[0-9.]+ %'
+  expect_in stdout '^phase 3, trained for 0\.5 +[0-9.]+ %'
   expect_in stdout '^phase 3, budget 0\.5 +[0-9.]+ %'
   expect_in stdout '^mean learners +ffn'
 }

@@ -15,7 +15,7 @@ make_teacher teacher
 # has_begun RANK: the rank trains a site, and its metrics have a row.
 has_begun() {
   local site
-  site=$(grep -o 'phase distill, site [a-z0-9.]*' "run/log/$(printf 'rank-%05d' "$1").log" | tail -n 1 | sed 's/.* //')
+  site=$(grep -o '"site":"[a-z0-9.]*"' "run/alive/$(printf 'rank-%05d' "$1")" | cut -d'"' -f4)
   [ -s "run/phase1/$site/metrics.jsonl" ]
 }
 begin 3 1 run --set distill.model=teacher/model-phase0.safetensors --set distill.steps=100000 --set distill.save_every=0 --set distill.log_every=1
@@ -30,4 +30,4 @@ begin 2 1 captured --set distill.model=teacher/model-phase0.safetensors --set ca
 wait_until test -e captured/cache/segment-00000.h5
 kill -TERM "$(rank_pid captured 1)"
 ends_with 75
-[ ! -e captured/phase1/blocks.0.ffn ] || fail "sites were begun on a cache that is not whole"
+[ ! -s captured/phase1/blocks.0.ffn/metrics.jsonl ] || fail "sites were begun on a cache that is not whole"

@@ -21,7 +21,7 @@ std::vector<std::string> names(const acm::Json& json, const char* list) {
 }  // namespace
 
 Case::Case(const std::filesystem::path& json_path)
-    : json_(acm::Json::parse(acm::read_file(json_path), json_path.string())) {
+    : path_(json_path), json_(acm::Json::parse(acm::read_file(json_path), json_path.string())) {
   if (json_.find("expected") != nullptr) {
     tensors_.emplace(std::filesystem::path(json_path).replace_extension(".safetensors"));
   }
@@ -46,6 +46,14 @@ void Case::expect_all(const std::string& prefix, const acm::io::NamedTensors& ac
 void Case::expect_equal(const std::string& name, const at::Tensor& actual) {
   compared_.insert(name);
   EXPECT_TRUE(is_close(actual, tensor(name), 0)) << "in " << name;
+}
+
+void Case::expect_within(const std::string& name, const at::Tensor& actual, int64_t largest_difference) {
+  compared_.insert(name);
+  const at::Tensor expected = tensor(name);
+  ASSERT_EQ(actual.sizes(), expected.sizes()) << "in " << name;
+  EXPECT_LE(actual.to(at::kLong).sub(expected.to(at::kLong)).abs().max().item<int64_t>(), largest_difference)
+      << "in " << name;
 }
 
 void Case::expect_not(const std::string& wrong, const std::string& name, const at::Tensor& actual) {

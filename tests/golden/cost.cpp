@@ -7,6 +7,7 @@
 #include <cmath>
 #include <iostream>
 
+#include "acm/model.h"
 #include "golden/kinds.h"
 #include "nn/vit/vit.h"
 
@@ -104,8 +105,7 @@ void test_row(const Table& table) {
   }
 }
 
-// Static and dense cost of a Vision Transformer by its backbone.
-void test_vit(const acm::Json& model) {
+acm::nn::VitConfig vit_config(const acm::Json& model) {
   acm::nn::VitConfig config;
   config.channels = 3;
   config.height = config.width_pixels = model.at("image").as_int();
@@ -115,8 +115,12 @@ void test_vit(const acm::Json& model) {
   config.heads = 1;  // the count does not depend on it
   config.hidden = model.at("ffn").as_int();
   config.classes = model.at("classes").as_int();
-  const auto backbone = acm::nn::make_vit(config);
+  return config;
+}
 
+// Static and dense cost of a Vision Transformer by its backbone.
+void test_vit(const acm::Json& model) {
+  const auto backbone = acm::nn::make_vit(vit_config(model));
   const int64_t tokens = model.at("tokens").as_int();
   const int64_t static_part = backbone->static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>();
   const int64_t sites = acm::nn::dense_site_macs_per_token(*backbone) * tokens;
@@ -126,6 +130,31 @@ void test_vit(const acm::Json& model) {
   EXPECT_EQ(static_part, model.at("static").as_int());
   EXPECT_EQ(sites, model.at("dense_sites").as_int());
   EXPECT_EQ(static_part + sites, model.at("dense").as_int());
+}
+
+// The cost of a sample as evaluation counts it: a backbone with learners and gates at every site.
+void test_converted_vit(const Table& table) {
+  const auto backbone = acm::nn::make_vit(vit_config(table.model));
+  acm::SurgeryConfig surgery;
+  surgery.learners = table.learners;
+  for (const auto& site : backbone->sites()) {
+    const auto layer = std::make_shared<acm::AcmLayer>(acm::shape_of(site, surgery));
+    layer->add_gate({.hidden = 16});
+    backbone->replace(site, layer);
+  }
+  const acm::CostModel model = acm::cost_model(*backbone);
+  const int64_t tokens = table.of_model("tokens");
+  const at::Tensor token_counts = at::full({1}, tokens, at::kLong);
+  const auto sites = static_cast<int64_t>(model.sites.size());
+  const at::Tensor full = at::full({1, sites}, tokens * table.learners, at::kLong);
+  const auto total = [&](const at::Tensor& chosen) {
+    return acm::sample_macs(model, chosen, token_counts, backbone->static_macs(token_counts)).item<int64_t>();
+  };
+  const int64_t gates = table.row.at("gates").at("default").as_int();
+  EXPECT_EQ(total(full), table.of_model("static") + table.of_row("learners_at_full") + gates);
+  EXPECT_EQ(total(at::zeros_like(full)), table.of_model("static") + gates);
+  EXPECT_EQ(acm::learner_share(model, full[0], tokens), 1);
+  expect_near(acm::least_learner_share(model), table.row.at("least_share"));
 }
 
 }  // namespace
@@ -140,7 +169,9 @@ void test_cost_tables(Case& golden) {
     }
     for (const auto& [learners, row] : model.at("learners").as_object()) {
       SCOPED_TRACE(learners + " learners");
-      test_row({model, row, std::stoll(learners)});
+      const Table table{model, row, std::stoll(learners)};
+      test_row(table);
+      if (model.find("image") != nullptr) test_converted_vit(table);
     }
   }
 }

@@ -18,5 +18,14 @@ void test_optimizer(Case& golden);
 void test_schedule(Case& golden);
 void test_clip(Case& golden);
 void test_topk(Case& golden);
+void test_vit(Case& golden);
+void test_vit_logits(Case& golden);
+void test_vit_real(Case& golden);
+void test_mixing(Case& golden);
+void test_cutmix_boxes(Case& golden);
+void test_cross_entropy(Case& golden);
+void test_augmentation(Case& golden);
+void test_image_preprocessing(Case& golden);
+void test_image_files(Case& golden);
 
 }  // namespace golden

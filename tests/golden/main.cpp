@@ -27,6 +27,15 @@ const std::map<std::string, void (*)(golden::Case&)> kTests = {
     {"schedule", golden::test_schedule},
     {"clip", golden::test_clip},
     {"topk", golden::test_topk},
+    {"vit", golden::test_vit},
+    {"vit_logits", golden::test_vit_logits},
+    {"vit_real", golden::test_vit_real},
+    {"mixing", golden::test_mixing},
+    {"cutmix_boxes", golden::test_cutmix_boxes},
+    {"cross_entropy", golden::test_cross_entropy},
+    {"augmentation", golden::test_augmentation},
+    {"image_preprocessing", golden::test_image_preprocessing},
+    {"image_files", golden::test_image_files},
 };
 
 class CaseTest : public testing::Test {
@@ -78,6 +87,26 @@ void register_empty(const fs::path& folder) {
                         [folder]() -> EmptyFolderTest* { return new EmptyFolderTest(folder); });
 }
 
+class AbsentTest : public testing::Test {
+ public:
+  explicit AbsentTest(fs::path folder) : folder_(std::move(folder)) {}
+  void TestBody() override { GTEST_SKIP() << "the larger vectors are not at " << folder_; }
+
+ private:
+  fs::path folder_;
+};
+
+// The cases that are too large for the repository: those of `shared` that `root` does not hold.
+void register_larger_cases(const fs::path& shared, const fs::path& root) {
+  if (!fs::is_directory(shared)) {
+    testing::RegisterTest("shared", "larger_vectors", nullptr, nullptr, shared.c_str(), 1,
+                          [shared]() -> AbsentTest* { return new AbsentTest(shared); });
+    return;
+  }
+  for (const fs::path& file : case_files(shared))
+    if (!fs::exists(root / fs::relative(file, shared))) register_case(shared, file);
+}
+
 void register_cases(const fs::path& root) {
   for (const fs::path& file : case_files(root)) register_case(root, file);
   std::vector<fs::path> folders = {root};
@@ -104,6 +133,7 @@ int main(int argc, char** argv) {
     return 64;
   }
   register_cases(fs::canonical(root));
+  if (root == fs::path(ACM_GOLDEN_VECTORS)) register_larger_cases(ACM_SHARED_GOLDEN, root);
   testing::InitGoogleTest(&argc, argv);
   if (argc > 1) {
     std::cerr << "usage: golden_tests [--golden DIR] [--gtest_...], not " << argv[1] << '\n';

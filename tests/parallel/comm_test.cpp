@@ -122,6 +122,19 @@ TEST_F(Plain, SumsHaveTheSameBitsOnEveryRankAndEveryTime) {
   for (int rank = 0; rank < size_; ++rank) EXPECT_TRUE(all[rank].equal(once));
 }
 
+TEST_F(Plain, SplitsIntoGroupsThatMeetByThemselves) {
+  const auto part = group_.split(rank_ % 2);
+  const auto other = groups_.control.split(rank_ / 2);
+  EXPECT_EQ(part->rank(), rank_ / 2);
+  EXPECT_EQ(part->size(), (size_ + 1 - rank_ % 2) / 2);
+  int64_t sum = 0;
+  for (int rank = rank_ % 2; rank < size_; rank += 2) sum += rank;
+  // Parts go on at their own pace, and one rank is in several groups at once.
+  for (int i = 0; i <= 10 * (rank_ % 2); ++i) EXPECT_EQ(all_reduce_number(*part, int64_t{rank_}, ReduceOp::kSum), sum);
+  EXPECT_EQ(all_reduce_number(*other, int64_t{1}, ReduceOp::kSum), std::min(2, size_ - rank_ / 2 * 2));
+  EXPECT_EQ(all_reduce_number(group_, int64_t{1}, ReduceOp::kSum), size_);
+}
+
 TEST_F(Plain, RefusesWhatItCannotCarry) {
   EXPECT_THROW(static_cast<void>(group_.all_reduce(at::zeros({2, 3}).t(), ReduceOp::kSum)), c10::Error);
   EXPECT_THROW(group_.all_gather(at::zeros({2}, at::kHalf)), c10::Error);

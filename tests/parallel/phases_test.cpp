@@ -83,6 +83,20 @@ TEST_F(Phases, EvaluationCountsTheSame) {
   EXPECT_EQ(read_file(together_.evaluation(PhaseId::kGating)), read_file(alone_.evaluation(PhaseId::kGating)));
 }
 
+TEST_F(Phases, CalibrationFindsTheSameShift) {
+  run(
+      {}, [](const auto& run) { save_acm_model(run, PhaseId::kFinetune); },
+      [](const auto& run) {
+        const SmallImages split(60, 4);
+        auto calibrated = run;
+        calibrated.calibration_data = &split;
+        evaluate_phase(calibrated, PhaseId::kFinetune);
+      });
+  const auto text = read_file(together_.evaluation(PhaseId::kFinetune));
+  EXPECT_EQ(text, read_file(alone_.evaluation(PhaseId::kFinetune)));
+  EXPECT_NE(text.find("calibration_share"), std::string::npos);
+}
+
 // A batch of 7 has no 8 slices; every rank says so, and none waits for another.
 TEST_F(Phases, TooManySlicesAreRefusedOnEveryRank) {
   auto& all = parallel_test::groups().control;

@@ -61,6 +61,24 @@ TEST(Trainer, LearnsOnRanksWhatOneRankLearns) {
   EXPECT_GT(distance(alone, ToyPhase()), 0.1);
 }
 
+// Four slices in a tree: the same bits and the same rows of metrics on 1, 2 and 4 ranks.
+TEST(Trainer, TheTreeGivesTheBytesOfOneRank) {
+  const comm::Groups groups = parallel_test::groups();
+  const SharedScratch scratch(groups.control);
+  const auto solo = comm::make_solo_communicator();
+  const auto train_tree = [&](ToyPhase& phase, comm::Groups on, const std::filesystem::path& folder) {
+    Log log({}, false);
+    SilentProgress progress;
+    const TrainerConfig config{
+        .micro_batches = 4 / on.control.size(), .order = SumOrder::kTree, .learning_rate = 0.05, .save_every = 5};
+    return Trainer(phase, config, on, folder, {.log = log, .progress = progress}).run({}, kAll);
+  };
+  ToyPhase alone, together;
+  train_tree(alone, {*solo, *solo}, scratch / ("alone" + std::to_string(groups.control.rank())));
+  EXPECT_EQ(train_tree(together, groups, scratch / "together"), Outcome::kFinished);
+  EXPECT_EQ(distance(alone, together), 0);
+}
+
 TEST(Trainer, ResumesACheckpointOfAllRanks) {
   const comm::Groups groups = parallel_test::groups();
   const SharedScratch scratch(groups.control);

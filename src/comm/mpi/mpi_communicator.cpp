@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "comm/carried.h"
@@ -108,6 +109,9 @@ class MpiWork final : public Work {
   std::shared_future<void> done_;
 };
 
+// `make` makes the handle, on the communication thread.
+std::unique_ptr<Communicator> make_group(CommunicationThread& thread, const std::function<void(MPI_Comm*)>& make);
+
 // Tasks hold copies of the MPI handle and of the tensor, never `this`: they may run after their group and its caller
 // are gone.
 class MpiCommunicator final : public Communicator {
@@ -147,26 +151,36 @@ class MpiCommunicator final : public Communicator {
     thread_.post([comm = comm_] { check_mpi(MPI_Barrier(comm), "MPI_Barrier"); }).get();
   }
 
+  std::unique_ptr<Communicator> split(int colour) override {
+    return make_group(thread_, [parent = comm_, colour, rank = rank_](MPI_Comm* part) {
+      check_mpi(MPI_Comm_split(parent, colour, rank, part), "MPI_Comm_split");
+    });
+  }
+
  private:
   MPI_Comm comm_;
   CommunicationThread& thread_;
   int rank_, size_;
 };
 
-}  // namespace
-
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread) {
+std::unique_ptr<Communicator> make_group(CommunicationThread& thread, const std::function<void(MPI_Comm*)>& make) {
   MPI_Comm comm = MPI_COMM_NULL;
   int rank = 0, size = 1;
   thread
       .post([&] {
-        check_mpi(MPI_Comm_dup(parent, &comm), "MPI_Comm_dup");
+        make(&comm);
         check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
         check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
         check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
       })
       .get();
   return std::make_unique<MpiCommunicator>(comm, thread, rank, size);
+}
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread) {
+  return make_group(thread, [parent](MPI_Comm* copy) { check_mpi(MPI_Comm_dup(parent, copy), "MPI_Comm_dup"); });
 }
 
 }  // namespace acm::comm

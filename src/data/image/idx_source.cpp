@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "core/digest.h"
 #include "core/error.h"
 #include "data/image/idx_file.h"
+#include "data/stack.h"
 
 namespace acm::data {
 namespace {
@@ -39,7 +39,7 @@ class IdxSource final : public DataSource {
     const int64_t limit = split == Split::kTrain ? config.train_samples : config.test_samples;
     size_ = limit > 0 ? std::min(limit, images_.sizes[0]) : images_.sizes[0];
     for (size_t byte = 0; byte < values_.size(); ++byte) {
-      values_[byte] = static_cast<float>((static_cast<double>(byte) / 255.0 - config.mean) / config.std);
+      values_[byte] = static_cast<float>((static_cast<double>(byte) / 255.0 - mean()) / deviation());
     }
   }
 
@@ -58,24 +58,7 @@ class IdxSource final : public DataSource {
     return sample;
   }
 
-  Batch collate(std::span<const Sample> samples) const override {
-    const auto count = static_cast<int64_t>(samples.size());
-    const auto integers = at::TensorOptions().dtype(at::kLong);
-    const int64_t pixels = height() * width();
-    Batch batch;
-    batch.inputs = at::empty({count, 1, height(), width()}, at::TensorOptions().dtype(at::kFloat));
-    batch.labels = at::empty({count}, integers);
-    batch.positions = at::empty({count}, integers);
-    // Plain copies: an operator of the library would start a team of threads of its own under each loader thread.
-    for (int64_t i = 0; i < count; ++i) {
-      const Sample& sample = samples[static_cast<size_t>(i)];
-      std::memcpy(batch.inputs.mutable_data_ptr<float>() + i * pixels, sample.input.const_data_ptr<float>(),
-                  static_cast<size_t>(pixels) * sizeof(float));
-      batch.labels.mutable_data_ptr<int64_t>()[i] = sample.label;
-      batch.positions.mutable_data_ptr<int64_t>()[i] = sample.position;
-    }
-    return batch;
-  }
+  Batch collate(std::span<const Sample> samples) const override { return stack(samples); }
 
   int64_t classes() const override {
     const auto bytes = labels_.bytes();
@@ -104,7 +87,7 @@ class IdxSource final : public DataSource {
 
   Json preprocessing() const override {
     return Json::object(
-        {{"channels", 1}, {"height", height()}, {"width", width()}, {"mean", config_.mean}, {"std", config_.std}});
+        {{"channels", 1}, {"height", height()}, {"width", width()}, {"mean", mean()}, {"std", deviation()}});
   }
 
  private:
@@ -113,10 +96,12 @@ class IdxSource final : public DataSource {
     return std::filesystem::path(config_.path) / names.at(which);
   }
 
+  double mean() const { return config_.mean.empty() ? 0.0 : config_.mean.front(); }
+  double deviation() const { return config_.std.empty() ? 1.0 : config_.std.front(); }
   int64_t height() const { return images_.sizes[1]; }
   int64_t width() const { return images_.sizes[2]; }
-  int64_t crop_padding() const { return split_ == Split::kTrain ? config_.crop_padding : 0; }
-  bool flips() const { return split_ == Split::kTrain && config_.flip; }
+  int64_t crop_padding() const { return split_ == Split::kTrain ? config_.augment.crop_padding : 0; }
+  bool flips() const { return split_ == Split::kTrain && config_.augment.flip; }
 
   View view_of(StreamKey key) const {
     View view;

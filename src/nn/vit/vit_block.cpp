@@ -1,5 +1,6 @@
 #include "nn/vit/vit_block.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
@@ -11,7 +12,11 @@ namespace {
 
 std::shared_ptr<TokenModule> dense_module(SiteKind kind, const VitConfig& config) {
   if (kind == SiteKind::kFeedForward) return std::make_shared<DenseFeedForward>(config.width, config.hidden);
-  return std::make_shared<DenseProjection>(config.width);
+  return std::make_shared<DenseProjection>(config.width, config.qkv_bias || kind == SiteKind::kOutput);
+}
+
+at::Tensor scaled(const at::Tensor& update, const at::Tensor& scale) {
+  return scale.defined() ? update.mul(scale) : update;
 }
 
 }  // namespace
@@ -22,11 +27,14 @@ VitBlock::VitBlock(const VitConfig& config, size_t first_site) : heads_(config.h
   for (size_t slot = 0; slot < kSites.size(); ++slot) {
     sites_[slot] = register_module(to_string(kSites[slot]), dense_module(kSites[slot], config));
   }
+  if (!config.layer_scale) return;
+  scale1_ = register_parameter("scale1", at::empty({config.width}));
+  scale2_ = register_parameter("scale2", at::empty({config.width}));
 }
 
 at::Tensor VitBlock::forward(const at::Tensor& tokens, TokenContext& context) {
-  const at::Tensor attended = tokens.add(attention(norm1_->forward(tokens), context));
-  return attended.add(run_site(SiteKind::kFeedForward, norm2_->forward(attended), context));
+  const at::Tensor attended = tokens.add(scaled(attention(norm1_->forward(tokens), context), scale1_));
+  return attended.add(scaled(run_site(SiteKind::kFeedForward, norm2_->forward(attended), context), scale2_));
 }
 
 void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {

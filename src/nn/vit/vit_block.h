@@ -9,8 +9,8 @@
 
 namespace acm::nn {
 
-// Pre-norm attention and feed-forward network, each in a residual. Its five sites stand in kSites, in the order of
-// execution.
+// Pre-norm attention and feed-forward network, each in a residual, which layer scale multiplies by `scale1` and
+// `scale2`. Its five sites stand in kSites, in the order of execution.
 class VitBlock final : public torch::nn::Module {
  public:
   static constexpr std::array kSites = {SiteKind::kQuery, SiteKind::kKey, SiteKind::kValue, SiteKind::kOutput,
@@ -30,6 +30,7 @@ class VitBlock final : public torch::nn::Module {
   int64_t heads_;
   size_t first_site_;
   std::shared_ptr<LayerNorm> norm1_, norm2_;
+  at::Tensor scale1_, scale2_;  // [width], undefined without layer scale
   std::array<std::shared_ptr<TokenModule>, kSites.size()> sites_;
 };
 

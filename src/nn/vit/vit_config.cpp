@@ -18,6 +18,14 @@ VitConfig vit_config_from(const Json& description) {
   config.classes = description.at("classes").as_int();
   config.pooling = description.at("pooling").as_string();
   config.eps = description.at("eps").as_double();
+  const auto read = [&](const char* name, bool& member) {
+    if (const Json* found = description.find(name)) member = found->as_bool();
+  };
+  read("qkv_bias", config.qkv_bias);
+  read("layer_scale", config.layer_scale);
+  read("prefix_positions", config.prefix_positions);
+  read("distillation_token", config.distillation_token);
+  read("distillation_head", config.distillation_head);
   return config;
 }
 
@@ -33,7 +41,12 @@ Json description_of(const VitConfig& config) {
                        {"hidden", config.hidden},
                        {"classes", config.classes},
                        {"pooling", config.pooling},
-                       {"eps", config.eps}});
+                       {"eps", config.eps},
+                       {"qkv_bias", config.qkv_bias},
+                       {"layer_scale", config.layer_scale},
+                       {"prefix_positions", config.prefix_positions},
+                       {"distillation_token", config.distillation_token},
+                       {"distillation_head", config.distillation_head}});
 }
 
 void check(const VitConfig& config) {
@@ -54,8 +67,14 @@ void check(const VitConfig& config) {
     refuse("heads must divide width, got " + std::to_string(config.heads) + " heads for width " +
            std::to_string(config.width));
   }
-  if (config.pooling != "class" && config.pooling != "mean") {
-    refuse("pooling must be class or mean, got '" + config.pooling + "'");
+  if (config.pooling != "class" && config.pooling != "mean" && config.pooling != "patch_mean") {
+    refuse("pooling must be class, mean or patch_mean, got '" + config.pooling + "'");
+  }
+  if (config.distillation_token && config.pooling != "class") {
+    refuse("a distillation token stands beside a class token that is pooled, got pooling " + config.pooling);
+  }
+  if (config.distillation_head && !config.distillation_token) {
+    refuse("a distillation head needs a distillation token");
   }
   if (!(config.eps > 0)) refuse("eps must be positive, got " + Json(config.eps).dump());
 }

@@ -140,5 +140,14 @@ TEST(AcmLayer, InitialisesWithinTheBoundsOfTheDenseModule) {
   EXPECT_FALSE(at::equal(layer.w1, layer.w2));
 }
 
+TEST(AcmLayer, InitialisesAsTheAuthorsCode) {
+  AcmLayer layer({400, 4, 25, 0, Activation::kGelu, true});
+  layer.initialise(StreamKey(1), RandomStart::kReference);
+  EXPECT_NEAR(layer.w1.abs().max().item<double>(), 0.1, 1e-3);   // 1 / sqrt(N b)
+  EXPECT_NEAR(layer.b1.abs().max().item<double>(), 0.2, 1e-2);   // 1 / sqrt(b)
+  EXPECT_NEAR(layer.w2.abs().max().item<double>(), 0.05, 1e-3);  // 1 / sqrt(D)
+  EXPECT_EQ(layer.b2.abs().max().item<double>(), 0);
+}
+
 }  // namespace
 }  // namespace acm

@@ -42,6 +42,22 @@ TEST(Options, OfAnEvaluation) {
   EXPECT_EQ(parse({"eval", "--model", "m", "--config", "a.toml"}).choice, std::nullopt);
 }
 
+TEST(Options, OfBudgets) {
+  const auto options =
+      parse({"eval", "--model", "m", "--config", "a.toml", "--budget", "0.2,0.35,1", "--budget", "0.5", "--store"});
+  EXPECT_EQ(options.budgets, (std::vector<double>{0.2, 0.35, 1, 0.5}));
+  EXPECT_TRUE(options.store);
+  const auto refused = [](std::vector<std::string> more, const std::string& part) {
+    more.insert(more.begin(), {"eval", "--model", "m", "--config", "a.toml"});
+    expect_refused(more, part);
+  };
+  refused({"--budget", "0"}, "--budget takes shares of the learners' cost, more than 0 and at most 1, got 0");
+  refused({"--budget", "0.5,1.5"}, "more than 0 and at most 1, got 1.5");
+  refused({"--budget", "half"}, "--budget");
+  refused({"--budget", "0.5", "--choice", "2"}, "give one of them");
+  refused({"--store"}, "--store keeps the shifts of budgets: name them with --budget");
+}
+
 TEST(Options, TheReferencePageNeedsNothing) { EXPECT_EQ(parse({"reference"}).command, Options::Command::kReference); }
 
 TEST(Options, PrintingTheSettingsNeedsNoPhase) {
@@ -64,6 +80,26 @@ TEST(Options, SayWhatIsWrong) {
   expect_refused({"eval", "--model", "m", "--config", "a.toml", "--choice", "many"}, "many");
   expect_refused({"eval", "reference"}, "");
   expect_refused({"--phase", "1", "eval", "--model", "m", "--config", "a.toml"}, "--phase trains and eval evaluates");
+}
+
+TEST(Options, ImportAndExportNeedNoSettings) {
+  const auto import = parse({"import", "--weights", "vit", "--out", "m", "--heads", "3", "--image-size", "96",
+                             "--classes", "5", "--new-head"});
+  EXPECT_EQ(import.command, Options::Command::kImport);
+  EXPECT_EQ(import.weights, "vit");
+  EXPECT_EQ(import.out, "m");
+  EXPECT_EQ(import.import.heads, 3);
+  EXPECT_EQ(import.import.image_size, 96);
+  EXPECT_EQ(import.import.classes, 5);
+  EXPECT_TRUE(import.import.new_head);
+  const auto exported = parse({"export", "--model", "m", "--to", "timm", "--out", "vit"});
+  EXPECT_EQ(exported.command, Options::Command::kExport);
+  EXPECT_EQ(exported.library, "timm");
+  EXPECT_EQ(parse({"export", "--model", "m", "--out", "vit"}).library, "acm");
+  expect_refused({"import", "--weights", "vit"}, "--out is required");
+  expect_refused({"import", "--weights", "vit", "--out", "m", "--classes", "5"}, "--new-head");
+  expect_refused({"import", "--weights", "vit", "--out", "m", "--heads", "0"}, "--heads");
+  expect_refused({"export", "--model", "m", "--to", "keras", "--out", "vit"}, "--to: keras not in {");
 }
 
 TEST(Options, EveryRefusalPointsToTheHelp) {

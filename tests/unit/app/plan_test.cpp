@@ -62,21 +62,48 @@ TEST_F(PlanTest, AMissingInputNamesTheCommandThatMakesIt) {
 TEST_F(PlanTest, TellsStepsSlicesSitesAndTheCache) {
   small_.settings.gating.steps = 0;
   const auto entries = scratch_.entries();
-  const auto plan = plan_of(run_, kAll);
+  const auto plan = plan_of(run_, kAll, 1);
   EXPECT_EQ(scratch_.entries(), entries);  // it writes nothing
   for (const std::string& part :
        {"plan for 1 rank(s), run folder " + scratch_.folder().string() + "\n",
         std::string("data: 20 training and 7 test samples, 3 classes\n"),
         std::string("phase 0 pretrain: 5 steps of 7 samples, 1 slices of at most 7\n"),
         std::string("phase 1 distill: 5 steps of 16 tokens, each site by itself\n"),
-        std::string("cache: 10 samples in 3 segments, 0 MB of "), std::string("rank 0: blocks.0.q blocks.0.k "),
-        std::string("phase 2 gating: steps as the cached tokens give of 16 tokens")})
+        std::string("cache: 10 samples of "), std::string(" in 3 segments; "), std::string("captured at once\n"),
+        std::string("rank 0: blocks.0.q blocks.0.k "), std::string("balance: the busiest rank has 1.00 times"),
+        std::string("phase 2 gating: 3 steps of 16 tokens, 1 slices of at most 16\n")})
     EXPECT_NE(plan.find(part), std::string::npos) << part << "\nis not in\n" << plan;
+}
+
+TEST_F(PlanTest, NamesTeamsAndWhoIdles) {
+  small_.settings.acm.sites = {"blocks.0.ffn", "blocks.1.ffn"};
+  small_.settings.distill.slices = 2;
+  auto plan = plan_of(run_, {PhaseId::kDistill}, 5);
+  for (const std::string part :
+       {"plan for 5 rank(s)", "    ranks 0 to 1: blocks.0.ffn\n    ranks 2 to 3: blocks.1.ffn\n",
+        "    rank 4: no site, 5 ranks make 2 team(s) of 2, and a team is a power of two of ranks\n",
+        "balance: the busiest rank has 1.25 times the mean load\n"})
+    EXPECT_NE(plan.find(part), std::string::npos) << part << "\nis not in\n" << plan;
+  plan = plan_of(run_, {PhaseId::kDistill}, 8);
+  EXPECT_NE(plan.find("    ranks 4 to 5: no site, there are fewer than teams\n"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("    distill.slices = 2 lets at most as many ranks share a site\n"), std::string::npos) << plan;
+}
+
+TEST_F(PlanTest, NamesWindows) {
+  small_.settings.cache.segment_samples = small_.settings.cache.micro_batch = 1;
+  small_.settings.cache.shuffle_segments = 1;
+  small_.settings.cache.max_bytes = 100'000;
+  const auto plan = plan_of(run_, {PhaseId::kDistill}, 1);
+  EXPECT_NE(plan.find(" groups of 1 samples, "), std::string::npos) << plan;
+  EXPECT_NE(plan.find(" of each window\n"), std::string::npos) << plan;
+  small_.settings.cache.max_bytes = 1000;
+  expect_error(Fault::kUsage, "cache.max_bytes = 1000 holds less than two groups",
+               [&] { plan_of(run_, {PhaseId::kDistill}, 1); });
 }
 
 TEST_F(PlanTest, AFinishedPhaseIsNamed) {
   phases::save_dense_model(run_);
-  const auto plan = plan_of(run_, {PhaseId::kPretrain});
+  const auto plan = plan_of(run_, {PhaseId::kPretrain}, 1);
   EXPECT_NE(plan.find("phase 0 pretrain: finished, " + run_.folder.model(PhaseId::kPretrain).string() + " stands\n"),
             std::string::npos)
       << plan;
@@ -85,7 +112,7 @@ TEST_F(PlanTest, AFinishedPhaseIsNamed) {
 TEST_F(PlanTest, SharesSitesAmongRanksAndCutsBatches) {
   comm::run_local_group(2, [&](comm::Communicator& group) {
     SmallRun small(scratch_.folder(), group, [](phases::Settings& s) { s.pretrain.micro_batches = 2; });
-    const auto plan = plan_of(small.run(group), kAll);
+    const auto plan = plan_of(small.run(group), kAll, 2);
     EXPECT_NE(plan.find("rank 1: "), std::string::npos) << plan;
     EXPECT_NE(plan.find(", 4 slices of at most 2\n"), std::string::npos) << plan;
   });

@@ -11,6 +11,7 @@ Json evaluation(double top1, const Json& mean_learners) {
   return Json::object({{"top1", top1},
                        {"top5", 1.0},
                        {"gmac", 0.0123456789},
+                       {"mac_percentiles", Json::object({{"p05", 9'000'000}, {"p50", 12'345'678}})},
                        {"share_of_dense", 0.5},
                        {"learner_share", 0.375},
                        {"mean_learners", mean_learners}});
@@ -40,6 +41,21 @@ TEST(ResultTable, AFigureThatIsNotThereIsADash) {
   without.as_object().erase("top5");
   const auto line = lines_of(result_table({{"m", without}})).at(1);
   EXPECT_EQ(line.substr(0, line.find("0.012346")), "m      50.00 %      -     ");
+}
+
+TEST(CostLines, ShowTheMeanAndThePercentiles) {
+  EXPECT_EQ(cost_lines(evaluation(0.5, Json::object())),
+            "GMAC of a sample: mean 0.012346, p05 0.009000, p50 0.012346\n");
+}
+
+TEST(BudgetTable, HasARowForEachBudget) {
+  auto row = evaluation(0.9, Json::object({{"blocks.0.q", 1.0}}));
+  row["budget"] = 0.35;
+  row["shift"] = -0.123456;
+  row["calibration_share"] = 0.35021;
+  const auto lines = lines_of(budget_table({row}));
+  EXPECT_EQ(lines.at(0), "budget    shift  on calibration  learner cost    top-1     top-5  GMAC/sample  of dense");
+  EXPECT_EQ(lines.at(1), "0.350   -0.1235          0.3502        0.3750  90.00 %  100.00 %     0.012346     0.500");
 }
 
 TEST(LearnerTable, HasALineForEachBlockInTheOrderOfNumbers) {

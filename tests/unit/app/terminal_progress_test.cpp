@@ -29,6 +29,12 @@ TEST(ProgressLine, ShowsLossRateTimeAndNote) {
   EXPECT_EQ(line, "distill 3/20 sites  loss 0.042104  51200 tokens/s  0:42 left  blocks.1.ffn step 200/800");
 }
 
+TEST(ProgressLine, ShowsTheShareOfTimeSpentWaitingForData) {
+  auto report = report_of(3, 20);
+  report.data_wait = 0.246;
+  EXPECT_EQ(progress_line(report, -1), "distill 3/20 sites  25 % data wait");
+}
+
 TEST(ProgressLine, TimeHasHoursWhereItNeedsThem) {
   const auto left = [](double seconds) {
     const auto line = progress_line(report_of(0, 1), seconds);

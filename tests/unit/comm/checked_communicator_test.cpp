@@ -68,6 +68,20 @@ TEST(CheckedCommunicator, NamesTheRankWithAnotherShapeDtypeOrReduction) {
   });
 }
 
+TEST(CheckedCommunicator, APartIsCheckedByItself) {
+  run_local_group(3, [](Communicator& inner) {
+    const auto checked = make_checked_communicator(inner);
+    const auto part = checked->split(inner.rank() == 0 ? 0 : 1);
+    if (inner.rank() == 0) return part->barrier();
+    try {
+      part->all_gather(at::zeros({inner.rank()}));
+      ADD_FAILURE() << "nothing was found";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("rank 1 called"), std::string::npos) << error.what();
+    }
+  });
+}
+
 TEST(CheckedCommunicator, NamesTheRankThatUsesTheOtherGroup) {
   run_local_group(2, [](Communicator& inner) {
     const auto check = std::make_shared<CallCheck>(inner, std::vector<std::string>{"data", "control"});

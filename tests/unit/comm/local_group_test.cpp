@@ -104,5 +104,36 @@ TEST(LocalGroup, ARankThatReturnsEarlyReleasesTheOthers) {
   }
 }
 
+TEST(LocalGroup, SplitsIntoGroupsThatMeetByThemselves) {
+  run_local_group(5, [](Communicator& group) {
+    for (int round = 0; round < 2; ++round) {
+      // Ranks 0, 2, 4 and 1, 3.
+      const auto part = group.split(group.rank() % 2);
+      EXPECT_EQ(part->size(), group.rank() % 2 == 0 ? 3 : 2);
+      EXPECT_EQ(part->rank(), group.rank() / 2);
+      EXPECT_EQ(all_reduce_number(*part, int64_t{group.rank()}, ReduceOp::kSum), group.rank() % 2 == 0 ? 6 : 4);
+      if (group.rank() % 2 == 0) part->barrier();  // the others need not come
+    }
+    EXPECT_EQ(all_reduce_number(group, int64_t{1}, ReduceOp::kSum), 5);
+  });
+}
+
+TEST(LocalGroup, AnErrorReleasesThePartOfItsRankAlone) {
+  std::atomic<int> summed = 0;
+  const auto rank_main = [&](Communicator& group) {
+    const auto part = group.split(group.rank() / 2);
+    if (group.rank() == 3) throw Error(Fault::kData, "rank three's own trouble");
+    if (group.rank() == 2) part->barrier();
+    for (int i = 0; i < 100; ++i) summed += static_cast<int>(all_reduce_number(*part, int64_t{1}, ReduceOp::kSum));
+  };
+  try {
+    run_local_group(4, rank_main);
+    FAIL() << "no error came out";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "rank three's own trouble");
+  }
+  EXPECT_EQ(summed.load(), 400);
+}
+
 }  // namespace
 }  // namespace acm::comm

@@ -51,6 +51,22 @@ TEST_F(ReadTest, SetsEachTypeAndSaysFromWhere) {
                               {"acm.sites", file_.string() + ":9"}}));
 }
 
+TEST_F(ReadTest, ArraysOfNumbersTakeIntegersAndMayBeEmpty) {
+  Fields fields;
+  std::vector<double> mean = {0.5}, std = {1};
+  fields.add("mean", mean, any(), "of pixels");
+  fields.add("std", std, any(), "of pixels");
+  replace_file(file_, "mean = [0.25, 1]\nstd = []\n");
+  config::read(fields, file_, {}, {});
+  EXPECT_EQ(mean, (std::vector{0.25, 1.0}));
+  EXPECT_TRUE(std.empty());
+  EXPECT_EQ(to_toml(fields), "mean = [0.25, 1.0]\nstd = []\n");
+  for (const char* text : {"mean = [0.25, \"a\"]\n", "mean = [\"a\", 1]\n", "mean = [\"a\"]\n", "mean = 1\n"}) {
+    replace_file(file_, text);
+    expect_error(Fault::kUsage, "mean must be an array of numbers", [&] { config::read(fields, file_, {}, {}); });
+  }
+}
+
 TEST_F(ReadTest, DottedKeysAndInlineTablesAreSectionsToo) {
   read("distill.steps = 3\nacm = {learners = 2}\n");
   EXPECT_EQ(settings_.steps, 3);
@@ -114,7 +130,7 @@ TEST_F(ReadTest, EveryWrongTypeSaysWhatIsThere) {
             "FILE:6:1: distill.objective must be a string, got a date or time\n"
             "FILE:7:1: distill.shuffle must be true or false, got the integer 1\n"
             "FILE:8:1: distill.clip must be a number, got a table\n"
-            "FILE:10:1: acm.learners must be an integer, got an array that holds the integer 1\n"
+            "FILE:10:1: acm.learners must be an integer, got the array [1.0, 2.0]\n"
             "FILE:11:1: acm.sites must be an array of strings, got the string \"ffn\"");
 }
 

@@ -30,18 +30,18 @@ TEST(DataConfig, RulesRefuseNonsense) {
   const auto fields = fields_of(config);
   const auto refuses = [&](const char* key, config::Value value) { return !fields.at(key).rule.holds(value); };
   EXPECT_TRUE(refuses("kind", std::string("cifar")));
-  EXPECT_TRUE(refuses("train", std::vector<std::string>{"images"}));
+  EXPECT_TRUE(refuses("train", std::vector<std::string>{}));
   EXPECT_TRUE(refuses("test", std::vector<std::string>{"images", ""}));
-  EXPECT_TRUE(refuses("std", 0.0));
-  EXPECT_TRUE(refuses("crop_padding", int64_t{-1}));
-  EXPECT_TRUE(refuses("loader_threads", int64_t{0}));
+  EXPECT_TRUE(refuses("std", std::vector{0.0}));
+  EXPECT_TRUE(refuses("mean", std::vector{0.5, 0.5}));
+  EXPECT_TRUE(refuses("loader_threads", int64_t{-1}));
   EXPECT_FALSE(refuses("path", std::string("data/mnist")));
 }
 
 TEST(DataConfig, WhereAndHowItIsReadIsNoPartOfTheResult) {
   DataConfig config;
   for (const auto& [key, field] : fields_of(config)) {
-    const bool is_operation = key == "path" || key == "loader_threads";
+    const bool is_operation = key == "path" || key == "loader_threads" || key == "max_pixels";
     EXPECT_EQ(field.effect == config::Effect::kOperation, is_operation) << key;
   }
 }

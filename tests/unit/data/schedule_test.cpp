@@ -26,6 +26,25 @@ TEST(Cut, SlicesAreTheWholeInOrderAndDifferByAtMostOne) {
   }
 }
 
+TEST(Cut, FallsOnWholeUnits) {
+  for (int64_t batch = 2; batch <= 20; batch += 2) {
+    for (int count = 1; count <= batch / 2; ++count) {
+      int64_t reached = 0;
+      for (int index = 0; index < count; ++index) {
+        const Range range = cut(batch, {0, index, count, 2}), pairs = cut(batch / 2, index, count);
+        EXPECT_EQ(range.begin, reached);
+        EXPECT_EQ(range.begin, 2 * pairs.begin);
+        EXPECT_EQ(range.end, 2 * pairs.end);
+        reached = range.end;
+      }
+      EXPECT_EQ(reached, batch);
+    }
+  }
+  EXPECT_EQ(cut(7, 1, 2, 2).end, 7) << "the last unit may be cut short";
+  expect_error(Fault::kUsage, "a batch of 6 samples into 4 slices: there are more slices than pairs of samples",
+               [] { cut(6, 0, 4, 2); });
+}
+
 TEST(Cut, MoreSlicesThanSamplesIsAnErrorOfUse) {
   expect_error(Fault::kUsage, "a batch of 3 samples into 4 slices: there are more slices than samples",
                [] { cut(3, 0, 4); });

@@ -1,6 +1,8 @@
 #include "io/activation_cache.h"
 
+#include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
@@ -66,6 +68,12 @@ TEST(ActivationCache, CountsSegmentsAndBytes) {
   EXPECT_EQ(layout.first_sample(1), 3);
   EXPECT_EQ(layout.samples_in(0), 3);
   EXPECT_EQ(layout.samples_in(1), 2);
+  CacheLayout anew = layout;  // captured anew in each epoch
+  anew.epochs = 3;
+  anew.epoch_positions = 6;
+  EXPECT_EQ(anew.first_sample(3), 9);
+  EXPECT_EQ(anew.samples_in(3), 2);
+  EXPECT_EQ(anew.first_sample(4), 12);
   // per token the inputs of 2 sites (2 + 4) and the outputs of 3 (3 + 1 + 4); 4 and 3 offsets
   EXPECT_EQ(layout.payload_bytes(10), 5 * 10 * (6 + 8) * 4 + (4 + 3) * 8);
 }
@@ -124,6 +132,56 @@ TEST(ActivationCache, NamesMissingSwappedAndShorterSegments) {
   const ActivationCache more(scratch / "cache", longer);
   EXPECT_EQ(more.fault_of(0), std::nullopt);
   EXPECT_EQ(more.fault_of(1), "of 2 samples instead of 3");
+}
+
+// Two runs that want different numbers of samples share a folder without capturing each other's last segment again.
+TEST(ActivationCache, ALongerSegmentIsReadInPart) {
+  const Scratch scratch;
+  write_all(ActivationCache(scratch / "cache", example_layout()));
+  CacheLayout fewer = example_layout();
+  fewer.samples = 4;
+  ActivationCache cache(scratch / "cache", fewer);
+  EXPECT_EQ(cache.fault_of(1), std::nullopt);
+  EXPECT_EQ(cache.rows(1), 1);
+  const SegmentData all = example_data(example_layout(), 1);
+  EXPECT_TRUE(at::equal(cache.read_offsets(1), all.offsets.narrow(0, 0, 2)));
+  EXPECT_TRUE(at::equal(cache.read_input(1, "blocks.0.k"), all.inputs[0].narrow(0, 0, 1)));
+  EXPECT_TRUE(at::equal(cache.read_output(1, "blocks.0.ffn"), all.outputs[2].narrow(0, 0, 1)));
+}
+
+TEST(ActivationCache, TheSizeOfASegmentIsKnownBefore) {
+  const Scratch scratch;
+  for (const auto dtype : {at::kFloat, at::kHalf, at::kDouble}) {
+    for (const int64_t tokens : {1, 7, 1000}) {
+      CacheLayout layout = example_layout(dtype);
+      layout.key["files"] = std::string(static_cast<size_t>(100 * tokens), 'x');
+      const int64_t rows = tokens * 3;
+      SegmentData data;
+      data.offsets = at::arange(4, at::kLong).mul(tokens);
+      for (const CachedSite& site : layout.sites) {
+        data.inputs.push_back(site.input_of == site.name ? at::ones({rows, site.input_width}, dtype) : at::Tensor());
+        data.outputs.push_back(at::ones({rows, site.output_width}, dtype));
+      }
+      const ActivationCache cache(scratch / (std::string(c10::toString(dtype)) + std::to_string(tokens)), layout);
+      cache.write(0, data);
+      const auto found = static_cast<int64_t>(std::filesystem::file_size(cache.path_of(0)));
+      EXPECT_NEAR(static_cast<double>(segment_file_bytes(layout, tokens)), static_cast<double>(found), 8)
+          << c10::toString(dtype) << " x " << tokens;
+    }
+  }
+}
+
+TEST(ActivationCache, RemovesAllButSome) {
+  const Scratch scratch;
+  const ActivationCache cache(scratch / "cache", example_layout());
+  write_all(cache);
+  replace_file(scratch / "cache" / "segment-00001.h5.partial-host-1-1", "half");
+  replace_file(scratch / "cache" / "notes.txt", "kept");
+  cache.remove_all_but({1, 7});
+  EXPECT_EQ(cache.fault_of(0), "missing");
+  EXPECT_EQ(cache.fault_of(1), std::nullopt);
+  const auto all = std::filesystem::directory_iterator(scratch / "cache");
+  EXPECT_EQ(std::distance(begin(all), end(all)), 2);
 }
 
 TEST(ActivationCache, ASegmentWrittenAgainIsReadAgain) {

@@ -31,6 +31,16 @@ TEST(Classification, LossIsTheCrossEntropyOfEachSample) {
   EXPECT_TRUE(make_classification()->losses(outputs, batch).allclose(expected, 1e-14));
 }
 
+TEST(Classification, LossComparesWithSoftTargetsWhereThereAreSome) {
+  data::Batch batch;
+  batch.labels = at::tensor({2, 0}, at::kLong);
+  batch.targets = at::tensor({0.25F, 0.0F, 0.75F, 0.5F, 0.5F, 0.0F}).view({2, 3});
+  const at::Tensor outputs = at::tensor({0.5, -1.0, 2.0, 1.0, 1.0, 4.0}, at::kDouble).view({2, 3});
+  const at::Tensor expected = -(at::log_softmax(outputs, 1) * batch.targets).sum(1);
+  EXPECT_TRUE(make_classification()->losses(outputs, batch).allclose(expected, 1e-14));
+  EXPECT_EQ(make_classification()->counts(outputs, batch)[1].item<int64_t>(), 1) << "hits are those of the labels";
+}
+
 TEST(Classification, AnEqualScoreOfALowerClassStandsBeforeTheLabel) {
   const at::Tensor tied = at::tensor({1.0, 1.0, 0.0}, at::kDouble).view({1, 3});
   EXPECT_EQ(counts_of(tied, at::tensor({0}, at::kLong)), (Counts{1, 1, 1}));

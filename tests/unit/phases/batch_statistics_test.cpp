@@ -33,7 +33,7 @@ SliceStatistics batch_of(int64_t samples) {
 }
 
 SliceStatistics part_of(const SliceStatistics& batch, const data::Slice& slice) {
-  const auto range = data::cut(batch.counts.size(0), slice.index, slice.count);
+  const auto range = data::cut(batch.counts.size(0), slice);
   return {batch.counts.narrow(0, range.begin, range.size()).clone().set_requires_grad(true),
           batch.token_counts.narrow(0, range.begin, range.size())};
 }
@@ -59,23 +59,24 @@ void expect_equal(const at::Tensor& found, const at::Tensor& expected) {
 struct Cut {
   int ranks, slices;
   int64_t batch;
+  int unit = 1;
 };
 void PrintTo(const Cut& cut, std::ostream* out) {
-  *out << cut.ranks << " ranks x " << cut.slices << " of " << cut.batch;
+  *out << cut.ranks << " ranks x " << cut.slices << " of " << cut.batch << ", units of " << cut.unit;
 }
 
 class BatchStatisticsCut : public testing::TestWithParam<Cut> {};
 
 TEST_P(BatchStatisticsCut, GivesWhatOneRankWithTheWholeBatchHas) {
-  const auto [ranks, slices, batch_size] = GetParam();
+  const auto [ranks, slices, batch_size, unit] = GetParam();
   const auto batch = batch_of(batch_size);
   for (const auto bins : {EntropyBins::kAllowed, EntropyBins::kAll}) {
     const auto expected = of_one_rank(batch, bins);
     comm::run_local_group(ranks, [&](comm::Communicator& group) {
-      BatchStatistics statistics(costs(), kBeta, bins, kWeights, batch_size, group);
+      BatchStatistics statistics(costs(), kBeta, bins, kWeights, batch_size, group, unit);
       std::vector<SliceStatistics> mine;
       const auto slice = [&](int i) {
-        return data::Slice{.index = group.rank() * slices + i, .count = ranks * slices};
+        return data::Slice{.index = group.rank() * slices + i, .count = ranks * slices, .unit = unit};
       };
       for (int i = 0; i < slices; ++i) mine.push_back(part_of(batch, slice(i)));
       statistics.gather(mine);
@@ -87,7 +88,7 @@ TEST_P(BatchStatisticsCut, GivesWhatOneRankWithTheWholeBatchHas) {
       EXPECT_NEAR(statistics.weighted(), expected.weighted, 1e-12);
       for (int i = 0; i < slices; ++i) {
         statistics.surrogate(slice(i), mine[static_cast<size_t>(i)].counts).backward();
-        const auto range = data::cut(batch_size, slice(i).index, slice(i).count);
+        const auto range = data::cut(batch_size, slice(i));
         expect_equal(mine[static_cast<size_t>(i)].counts.grad(),
                      expected.gradient.narrow(0, range.begin, range.size()));
       }
@@ -97,7 +98,8 @@ TEST_P(BatchStatisticsCut, GivesWhatOneRankWithTheWholeBatchHas) {
 
 INSTANTIATE_TEST_SUITE_P(Cuts, BatchStatisticsCut,
                          testing::Values(Cut{1, 1, 7}, Cut{1, 2, 7}, Cut{2, 1, 7}, Cut{2, 2, 7}, Cut{3, 1, 7},
-                                         Cut{3, 2, 7}, Cut{3, 2, 11}, Cut{3, 2, 6}, Cut{2, 2, 4}));
+                                         Cut{3, 2, 7}, Cut{3, 2, 11}, Cut{3, 2, 6}, Cut{2, 2, 4}, Cut{2, 1, 6, 2},
+                                         Cut{2, 2, 10, 2}));
 
 // What averaging the terms of ranks would give is something else: the test above could not pass by it.
 TEST(BatchStatistics, AreNotTheMeanOfTheRanks) {

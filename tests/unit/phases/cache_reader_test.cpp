@@ -86,12 +86,47 @@ TEST_F(CacheReaderTest, ADamagedSegmentIsCapturedAgainAndRead) {
   EXPECT_NE(log.find("the segment is captured again"), std::string::npos) << log;
 }
 
-TEST_F(CacheReaderTest, AMissingSegmentIsCapturedWhenItsRowsAreCounted) {
+TEST_F(CacheReaderTest, AMissingSegmentIsCapturedAndRead) {
   const auto before = digests_in(run_.folder.cache());
   std::filesystem::remove(capture_->cache().path_of(0));
   Capture fresh(run_);
-  EXPECT_EQ(CacheReader(fresh, small_.log, 2).rows_per_segment(), (std::vector<int64_t>{20, 20, 10}));
+  CacheReader reader(fresh, small_.log, 2);
+  EXPECT_EQ(reader.rows_per_segment(), (std::vector<int64_t>{20, 20, 10}));  // known without it
+  reader.rows("blocks.0.q", {{0, {3}}});
   EXPECT_EQ(digests_in(run_.folder.cache()), before);
+}
+
+// On the disk or not: the same rows, and nothing is written.
+TEST_F(CacheReaderTest, GivesTheFirstSamplesWhateverIsOnTheDisk) {
+  const auto first = [&](CacheReader& reader, const std::string& site) {
+    const auto rows = reader.rows(site, reader.first_samples(9));
+    return at::cat({rows.input, rows.output});
+  };
+  CacheReader whole(*capture_, small_.log, 2);
+  const auto expected = first(whole, "blocks.1.k");
+  EXPECT_EQ(expected.size(0), 2 * 45);
+  EXPECT_TRUE(expected.narrow(0, 20, 20).equal(capture_->cache().read_input(1, "blocks.1.q")));
+
+  capture_->cache().remove_all_but({0, 1});
+  CacheReader part(*capture_, small_.log, 2, {"blocks.1.k"});
+  EXPECT_TRUE(first(part, "blocks.1.k").equal(expected));
+  capture_->cache().remove_all_but({});
+  part.forget_first_samples();
+  part.clear();
+  EXPECT_TRUE(first(part, "blocks.1.k").equal(expected));
+  EXPECT_TRUE(digests_in(run_.folder.cache()).empty());
+}
+
+TEST_F(CacheReaderTest, WidensWhatIsStoredInFewerBits) {
+  small_.settings.cache.dtype = "bfloat16";
+  small_.settings.cache.dir = (scratch_ / "narrow").string();
+  Capture narrow(run_);
+  ASSERT_TRUE(narrow.fill());
+  CacheReader reader(narrow, small_.log, 2);
+  const auto rows = reader.rows("blocks.0.v", {{0, {4, 2}}});
+  EXPECT_EQ(rows.input.scalar_type(), at::kDouble);
+  EXPECT_TRUE(
+      rows.output.narrow(0, 0, 1).equal(narrow.cache().read_output(0, "blocks.0.v").narrow(0, 4, 1).to(at::kDouble)));
 }
 
 TEST_F(CacheReaderTest, ASiteOfOtherSettingsIsRefused) {

@@ -3,6 +3,9 @@
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <tuple>
+
 #include "unit/core/expect_error.h"
 #include "unit/core/scratch.h"
 #include "unit/phases/small_run.h"
@@ -102,28 +105,95 @@ TEST_F(CaptureTest, RefusesTheCacheOfAnotherRun) {
   expect_error(Fault::kUsage, "was made for other settings", [&] { Capture{run_}; });
 }
 
-TEST_F(CaptureTest, TheFirstSelectedReaderOwnsAnInput) {
-  small_.settings.acm.sites = {"v", "k", "ffn"};
-  const auto layout = cache_layout(run_, *new_backbone(run_), "digest");
-  std::vector<std::pair<std::string, std::string>> sites;
-  for (const auto& site : layout.sites) sites.emplace_back(site.name, site.input_of);
-  EXPECT_EQ(sites, (std::vector<std::pair<std::string, std::string>>{{"blocks.0.k", "blocks.0.k"},
-                                                                     {"blocks.0.v", "blocks.0.k"},
-                                                                     {"blocks.0.ffn", "blocks.0.ffn"},
-                                                                     {"blocks.1.k", "blocks.1.k"},
-                                                                     {"blocks.1.v", "blocks.1.k"},
-                                                                     {"blocks.1.ffn", "blocks.1.ffn"}}));
-  EXPECT_EQ(layout.samples, 10);
-  EXPECT_EQ(layout.dtype, at::kDouble);
-  EXPECT_EQ(tokens_of_first_sample(run_, *new_backbone(run_)), 5);
+// What is cached of a sample depends neither on how many samples are wanted nor on the epoch's other segments.
+TEST_F(CaptureTest, MoreSamplesKeepTheBytesOfFewer) {
+  save_dense_model(run_);
+  small_.settings.cache.micro_batch = 4;
+  Capture few(run_);
+  ASSERT_TRUE(few.fill());
+  const auto short_output = few.cache().read_output(2, "blocks.1.ffn");
+  EXPECT_EQ(short_output.size(0), 10);
+  small_.settings.cache.samples = 12;
+  Capture more(run_);
+  ASSERT_TRUE(more.fill());
+  EXPECT_TRUE(more.cache().read_output(2, "blocks.1.ffn").narrow(0, 0, 10).equal(short_output));
+  // The first run goes on with what is there.
+  const int64_t gets = small_.train_data.gets;
+  small_.settings.cache.samples = 10;
+  Capture again(run_);
+  ASSERT_TRUE(again.fill());
+  EXPECT_LE(small_.train_data.gets - gets, 1);
+  EXPECT_TRUE(again.cache().read_output(2, "blocks.1.ffn").equal(short_output));
 }
 
-TEST_F(CaptureTest, EachSampleOnceAndTheRunFolderAreTheDefaults) {
-  EXPECT_EQ(cache_folder(run_), run_.folder.cache());
-  small_.settings.cache.dir = "/elsewhere";
-  small_.settings.cache.samples = 0;
-  EXPECT_EQ(cache_folder(run_), "/elsewhere");
-  EXPECT_EQ(cache_layout(run_, *new_backbone(run_), "").samples, 20);
+TEST_F(CaptureTest, KeepsTheSameTokensOfAllSites) {
+  save_dense_model(run_);
+  Capture all(run_);
+  ASSERT_TRUE(all.fill());
+  small_.settings.cache.tokens_per_sample = 2;
+  small_.settings.cache.dir = (scratch_ / "some").string();
+  Capture some(run_);
+  ASSERT_TRUE(some.fill());
+  EXPECT_EQ(some.need().epoch_rows(), 20);
+  EXPECT_EQ(some.cache().read_offsets(0).const_data_ptr<int64_t>()[4], 8);
+  // By its values, where each kept row stood among all of its sample's.
+  const auto places = [&](const at::Tensor& kept, const at::Tensor& whole) {
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < kept.size(0); ++i) rows.push_back(whole.sub(kept[i]).abs().sum(1).argmin().item<int64_t>());
+    return rows;
+  };
+  const auto expected = places(some.cache().read_input(1, "blocks.1.q"), all.cache().read_input(1, "blocks.1.q"));
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(expected[i] / 5, static_cast<int64_t>(i) / 2);
+  for (const char* site : {"blocks.1.k", "blocks.1.o", "blocks.1.ffn"}) {
+    EXPECT_EQ(places(some.cache().read_input(1, site), all.cache().read_input(1, site)), expected) << site;
+    EXPECT_EQ(places(some.cache().read_output(1, site), all.cache().read_output(1, site)), expected) << site;
+  }
+}
+
+TEST_F(CaptureTest, StoresTheDtypeAskedForRoundedToTheNearest) {
+  save_dense_model(run_);
+  Capture exact(run_);
+  ASSERT_TRUE(exact.fill());
+  const auto values = exact.cache().read_output(0, "blocks.0.ffn");
+  for (const auto& [name, dtype, bits] :
+       {std::tuple{"float32", at::kFloat, 24}, {"float16", at::kHalf, 11}, {"bfloat16", at::kBFloat16, 8}}) {
+    small_.settings.cache.dtype = name;
+    small_.settings.cache.dir = (scratch_ / name).string();
+    Capture narrow(run_);
+    ASSERT_TRUE(narrow.fill());
+    const auto stored = narrow.cache().read_output(0, "blocks.0.ffn");
+    EXPECT_EQ(stored.scalar_type(), dtype);
+    const auto error = stored.to(at::kDouble).sub(values).abs().div(values.abs()).max().item<double>();
+    EXPECT_LE(error, std::ldexp(1.0, -bits)) << name;
+    EXPECT_GT(error, std::ldexp(1.0, -bits - 3)) << name;
+  }
+}
+
+TEST_F(CaptureTest, AValueBeyondFloat16IsNamed) {
+  save_dense_model(run_);
+  auto model = load_model(run_.folder.model(PhaseId::kPretrain));
+  {
+    at::NoGradGuard no_grad;
+    for (auto& parameter : model.backbone->named_parameters())
+      if (parameter.key() == "blocks.1.ffn.fc2.bias") parameter.value().fill_(1e5);
+  }
+  save_model(run_.folder.model(PhaseId::kPretrain), *model.backbone, "pretrain", run_.train_data.preprocessing(), "");
+  small_.settings.cache.dtype = "float16";
+  Capture capture(run_);
+  expect_error(Fault::kUsage, "cannot store the activations of site blocks.1.ffn as Half: a value of",
+               [&] { capture.fill(); });
+  small_.settings.cache.dtype = "bfloat16";
+  EXPECT_TRUE(Capture(run_).fill());
+}
+
+TEST_F(CaptureTest, FreshViewsDifferFromEpochToEpoch) {
+  save_dense_model(run_);
+  small_.settings.cache.fresh_views = true;
+  Capture capture(run_);
+  ASSERT_TRUE(capture.fill({0, 3, 6}));
+  const auto first = capture.cache().read_input(0, "blocks.0.q");
+  EXPECT_FALSE(capture.cache().read_input(3, "blocks.0.q").equal(first));
+  EXPECT_EQ(capture.cache().read_input(6, "blocks.0.q").sizes(), first.sizes());
 }
 
 }  // namespace

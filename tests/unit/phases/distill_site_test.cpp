@@ -22,10 +22,11 @@ class DistillSiteTest : public testing::Test {
     EXPECT_TRUE(capture.fill());
     CacheReader reader(capture, small.log, small.settings.cache.shuffle_segments);
     const auto& site = capture.teacher().sites()[nn::site_index(capture.teacher(), site_name)];
-    DistillSite phase(run, site, reader);
+    DistillSite phase(run, site, reader, *solo_);
     EXPECT_EQ(phase.site(), site_name);
+    const auto threads = phase.threads();
     train::MetricsFile metrics(scratch_ / name / "metrics.jsonl");
-    train::Trainer trainer(phase, small.settings.distill.trainer(), {*solo_, *solo_}, run.folder.site(site_name),
+    train::Trainer trainer(phase, phase.trainer_config(), {*solo_, *solo_}, run.folder.site(site_name),
                            {small.log, small.progress, &metrics});
     EXPECT_EQ(trainer.run({}, phase.steps()), train::Outcome::kFinished);
     return digest_of_file(DistillSite::learners_file(run.folder, site_name));
@@ -91,14 +92,15 @@ TEST_F(DistillSiteTest, TheNumberOfThreadsChangesNoByte) {
 }
 
 TEST_F(DistillSiteTest, EachSiteStartsFromLearnersOfItsOwn) {
-  SmallRun small(scratch_.folder(), *solo_);
+  SmallRun small(scratch_.folder(), *solo_, [](Settings& s) { s.acm.init = "random"; });
   const auto run = small.run(*solo_);
   save_dense_model(run);
   Capture capture(run);
   ASSERT_TRUE(capture.fill());
   CacheReader reader(capture, small.log, 2);
   const auto start_of = [&](const std::string& name) {
-    DistillSite phase(run, capture.teacher().sites()[nn::site_index(capture.teacher(), name)], reader);
+    DistillSite phase(run, capture.teacher().sites()[nn::site_index(capture.teacher(), name)], reader, *solo_);
+    phase.start();
     return phase.parameter_groups()[0].parameters[0].tensor;
   };
   EXPECT_TRUE(start_of("blocks.0.q").equal(start_of("blocks.0.q")));
@@ -106,6 +108,8 @@ TEST_F(DistillSiteTest, EachSiteStartsFromLearnersOfItsOwn) {
   const auto before = start_of("blocks.0.q");
   small.settings.seed = 4;
   EXPECT_FALSE(start_of("blocks.0.q").equal(before));
+  small.settings.acm.init = "teacher";
+  EXPECT_FALSE(start_of("blocks.0.q").equal(start_of("blocks.0.k")));
 }
 
 TEST_F(DistillSiteTest, TrainingAgainGivesTheSameBytes) {

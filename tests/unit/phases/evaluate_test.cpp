@@ -3,8 +3,12 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "acm/cost.h"
+#include "data/loader.h"
 #include "unit/core/scratch.h"
 #include "unit/phases/small_run.h"
 
@@ -26,7 +30,13 @@ class EvaluateTest : public testing::Test {
     return load_model(run_.folder.model(phase));
   }
   Evaluation evaluate_alone(Model& model, std::optional<int64_t> choice = std::nullopt) {
-    return evaluate(model, run_.test_data, run_.task, 3, choice, *solo_, small_.progress);
+    return in_threes(run_)(model, run_.test_data, choice);
+  }
+
+  static Evaluator in_threes(const phases::Run& run) {
+    auto evaluator = evaluator_of(run);
+    evaluator.micro_batch = 3;
+    return evaluator;
   }
 
   const Scratch scratch_;
@@ -64,6 +74,10 @@ TEST_F(EvaluateTest, CountsADenseModelByHand) {
   EXPECT_EQ(found.dense_macs, kDense);
   EXPECT_EQ(found.learner_share, 1);
   EXPECT_TRUE(found.mean_learners.empty());
+  for (const int64_t macs : found.macs_percentiles) EXPECT_EQ(macs, kDense);
+  EXPECT_GT(found.samples_per_second, 0);
+  EXPECT_GE(found.data_wait, 0);
+  EXPECT_LT(found.data_wait, 1);
 }
 
 TEST_F(EvaluateTest, CountsFixedLearnersByHand) {
@@ -89,6 +103,30 @@ TEST_F(EvaluateTest, CountsGatedLearnersByHand) {
   EXPECT_EQ(found.mean_learners[4].second, 0);
   // With a fixed choice no gate runs.
   EXPECT_EQ(evaluate_alone(gated, 1).mean_macs, kStatic + 5 * 2 * (4 * kProjectionLearner + kFfnLearner));
+}
+
+// Each percentile is the cost of one of the seven samples: the smallest that so many of them do not exceed.
+TEST_F(EvaluateTest, PercentilesAreCostsOfSamples) {
+  auto gated = model(PhaseId::kGating);
+  std::vector<int64_t> costs;
+  for (int64_t i = 0; i < run_.test_data.size(); ++i) {
+    const data::Batch batch = data::load_positions(
+        run_.test_data, data::Schedule(run_.test_data.size(), 1, StreamKey(), false), StreamKey(), {i});
+    nn::Recorder recorder(gated.backbone->sites().size(), nn::Recorder::Keep::kChoices);
+    nn::TokenContext context;
+    context.recorder = &recorder;
+    gated.backbone->forward(batch, context);
+    const auto cost = cost_model(*gated.backbone);
+    int64_t macs = kStatic + 5 * 2 * kGates;
+    for (size_t s = 0; s < cost.sites.size(); ++s)
+      macs += cost.learner_costs[s] * recorder.at(cost.sites[s]).choice.sum().item<int64_t>();
+    costs.push_back(macs);
+  }
+  std::ranges::sort(costs);
+  ASSERT_NE(costs.front(), costs.back());
+  const auto found = evaluate_alone(gated);
+  EXPECT_EQ(found.macs_percentiles, (std::array<int64_t, 5>{costs[0], costs[1], costs[3], costs[5], costs[6]}));
+  EXPECT_DOUBLE_EQ(found.mean_macs, std::accumulate(costs.begin(), costs.end(), 0.0) / 7);
 }
 
 TEST_F(EvaluateTest, OnlyTheChosenLearnersRun) {
@@ -118,13 +156,10 @@ TEST_F(EvaluateTest, IsTheSameForAnyNumberOfRanks) {
         ranks, scratch_.folder(), {}, [](const auto&) {},
         [&](const auto& run) {
           auto mine = load_model(run.folder.model(PhaseId::kGating));
-          EXPECT_EQ(
-              evaluate(mine, run.test_data, run.task, 3, std::nullopt, run.groups.control, run.progress).to_json(),
-              alone)
-              << ranks;
+          EXPECT_EQ(in_threes(run)(mine, run.test_data).to_json(), alone) << ranks;
         });
   }
-  EXPECT_EQ(evaluate(gated, run_.test_data, run_.task, 100, std::nullopt, *solo_, small_.progress).to_json(), alone);
+  EXPECT_EQ(evaluator_of(run_)(gated, run_.test_data).to_json(), alone);  // 100 at once
 }
 
 TEST_F(EvaluateTest, WritesNamedFigures) {
@@ -133,12 +168,13 @@ TEST_F(EvaluateTest, WritesNamedFigures) {
                               .figures = {{"top1", 0.5}},
                               .mean_macs = 3e9,
                               .dense_macs = 4e9,
+                              .macs_percentiles = {1, 2, 3, 4, 5},
                               .learner_share = 0.25,
                               .mean_learners = {{"blocks.0.q", 1.5}}};
   EXPECT_EQ(
       evaluation.to_json().dump(),
-      R"({"choice":2,"dense_gmac":4.0,"gmac":3.0,"learner_share":0.25,"mean_learners":{"blocks.0.q":1.5},"samples":4,)"
-      R"("share_of_dense":0.75,"top1":0.5})");
+      R"({"choice":2,"dense_gmac":4.0,"gmac":3.0,"learner_share":0.25,"mac_percentiles":{"p05":1,"p25":2,"p50":3,"p75":4,)"
+      R"("p95":5},"mean_learners":{"blocks.0.q":1.5},"replaced_samples":0,"samples":4,"share_of_dense":0.75,"top1":0.5})");
   EXPECT_TRUE(Evaluation().to_json().at("choice").is_null());
 }
 
@@ -155,6 +191,25 @@ TEST_F(EvaluateTest, AnEvaluationIsKeptAsLongAsItsModel) {
   model(PhaseId::kGating);
   EXPECT_NE(evaluate_phase(run_, PhaseId::kGating).at("model"), first.at("model"));
   EXPECT_GT(small_.test_data.gets, gets);
+}
+
+TEST_F(EvaluateTest, Phase3IsEvaluatedAsItIsAndShiftedToTheBudget) {
+  const SmallImages split(60, 4);
+  auto with_split = small_.run(*solo_);
+  with_split.calibration_data = &split;
+  model(PhaseId::kFinetune);
+  const auto list = evaluate_phase(with_split, PhaseId::kFinetune).at("evaluations").as_array();
+  ASSERT_EQ(list.size(), 2u);
+  EXPECT_EQ(list[0].find("shift"), nullptr);
+  EXPECT_EQ(list[1].at("budget"), Json(0.5));
+  EXPECT_NEAR(list[1].at("calibration_share").as_double(), 0.5, 2e-3);
+
+  // Nothing to calibrate on, or a budget out of reach: plain argmax alone.
+  std::filesystem::remove(scratch_ / "eval.json");
+  EXPECT_EQ(evaluate_phase(run_, PhaseId::kFinetune).at("evaluations").as_array().size(), 1u);
+  std::filesystem::remove(scratch_ / "eval.json");
+  small_.settings.acm.budget = 0.01;
+  EXPECT_EQ(evaluate_phase(with_split, PhaseId::kFinetune).at("evaluations").as_array().size(), 1u);
 }
 
 TEST_F(EvaluateTest, Phase1IsEvaluatedForEachCountAndPhase0AsTheTeacher) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "phases/capture.h"
 #include "unit/core/expect_error.h"
 #include "unit/core/scratch.h"
 #include "unit/phases/small_run.h"
@@ -29,6 +30,32 @@ TEST(Gating, ReachesTheSameModelForAnyCut) {
   EXPECT_LT(model_distance(gated_by(3, 2, scratch / "3x2"), alone), 1e-10);
 }
 
+// One sample a segment and a group; steps of 16 rows cross the windows.
+TEST(Gating, LeavesTheSameBytesWhateverFitsOnTheDisk) {
+  const Scratch scratch;
+  const auto gated = [&](int ranks, int64_t max_bytes) {
+    const auto folder = scratch / (std::to_string(ranks) + "-" + std::to_string(max_bytes));
+    run_small_group(
+        ranks, folder,
+        [&](Settings& s) {
+          s.cache.segment_samples = s.cache.micro_batch = s.cache.shuffle_segments = 1;
+          s.cache.max_bytes = max_bytes;
+          s.gating.steps = 12;
+          s.gating.label_samples = 6;
+        },
+        save_inputs, [](const auto& run) { EXPECT_EQ(run_gating(run), train::Outcome::kFinished); });
+    EXPECT_EQ(digests_in(folder / "cache").size() == 10, max_bytes == 0);
+    return digest_of_file(RunFolder(folder).model(PhaseId::kGating));
+  };
+  for (const int ranks : {1, 2}) {
+    const auto all = gated(ranks, 0);
+    const auto segment = static_cast<int64_t>(
+        std::filesystem::file_size(scratch / (std::to_string(ranks) + "-0") / "cache" / "segment-00003.h5"));
+    for (const int64_t groups : {2, 5})
+      EXPECT_EQ(gated(ranks, groups * (segment + 16)), all) << ranks << " x " << groups;
+  }
+}
+
 TEST(Gating, AddsGatesAndLeavesEverythingElseAlone) {
   const Scratch scratch;
   const auto after = nn::read_model_file(gated_by(1, 1, scratch / "run"));
@@ -37,6 +64,33 @@ TEST(Gating, AddsGatesAndLeavesEverythingElseAlone) {
   EXPECT_EQ(after.description.at("parent"), Json(before.digest));
   EXPECT_EQ(after.tensors.size(), before.tensors.size() + 10 * 4);  // two layers of weights and biases at ten sites
   for (const auto& [name, value] : before.tensors) EXPECT_TRUE(after.tensors.at(name).equal(value)) << name;
+}
+
+// Weights and price of the allocation are part of the state: a start from a checkpoint fetches no samples for them.
+TEST(Gating, AStartFromACheckpointDoesNotMeasureAgain) {
+  const Scratch scratch;
+  const std::unique_ptr<comm::Communicator> solo = comm::make_solo_communicator();
+  const auto gated = [&](bool stop, train::Outcome outcome) {
+    SmallRun small(scratch.folder(), *solo);
+    if (stop) small.stop.request_stop();
+    EXPECT_EQ(run_gating(small.run(*solo)), outcome);
+    return small.train_data.gets.load();
+  };
+  SmallRun first(scratch.folder(), *solo);
+  const auto run = first.run(*solo);
+  save_inputs(run);
+  ASSERT_TRUE(Capture(run).fill());
+  EXPECT_GE(gated(true, train::Outcome::kStopped), 10);  // after its first step; the cache has ten samples
+  EXPECT_LT(gated(false, train::Outcome::kFinished), 10);
+}
+
+TEST(Gating, AnAutomaticWidthIsStoredInTheModel) {
+  const Scratch scratch;
+  run_small_group(
+      1, scratch / "run", [](Settings& s) { s.gate.hidden = 0; }, save_inputs,
+      [](const auto& run) { EXPECT_EQ(run_gating(run), train::Outcome::kFinished); });
+  const auto model = nn::read_model_file(RunFolder(scratch / "run").model(PhaseId::kGating));
+  EXPECT_EQ(model.description.at("gate").at("hidden"), Json(4));
 }
 
 class GatingInput : public testing::Test {

@@ -88,9 +88,12 @@ TEST_F(RunTest, WhatAPhaseDoesNotReadMayChange) {
   EXPECT_NE(compare(PhaseId::kDistill, [](Settings& s) { s.cache.samples = 9; }), "");
 }
 
-TEST_F(RunTest, TheBudgetBelongsToPhase3) {
+TEST_F(RunTest, TheBudgetBelongsToPhase3AndToAllocation) {
   SmallRun small(scratch_.folder(), *solo_);
+  save_acm_model(small.run(*solo_), PhaseId::kDistill);
   save_acm_model(small.run(*solo_), PhaseId::kGating);
+  expect_listed(compare(PhaseId::kGating, [](Settings& s) { s.acm.budget = 0.25; }),
+                "config.acm.budget: 0.25 here, 0.5 there");
   expect_listed(compare(PhaseId::kFinetune, [](Settings& s) { s.acm.budget = 0.25; }),
                 "config.acm.budget: 0.25 here, 0.5 there");
 }

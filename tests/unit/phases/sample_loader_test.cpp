@@ -31,6 +31,26 @@ TEST(SlicesOfRank, RefuseMoreSlicesThanItems) {
   });
 }
 
+TEST(SlicesOfRank, KeepPairsThatAreMixed) {
+  const Scratch scratch;
+  comm::run_local_group(2, [&](comm::Communicator& group) {
+    SmallRun small(scratch.folder(), group, [](Settings& s) {
+      s.data.augment.mixup = 0.8;
+      s.pretrain.batch = 6;
+    });
+    const auto run = small.run(group);
+    EXPECT_EQ(slices_of_rank(run, PhaseId::kPretrain).front().unit, 2);
+    EXPECT_EQ(slices_of_rank(run, PhaseId::kGating).front().unit, 1) << "cached tokens are not mixed";
+    const auto batch =
+        make_sample_loader(run, PhaseId::kPretrain)->get(slices_of_rank(run, PhaseId::kPretrain).front());
+    EXPECT_EQ(batch.samples(), group.is_root() ? 4 : 2);
+    EXPECT_EQ(batch.targets.sizes(), (at::IntArrayRef{batch.samples(), 3}));
+    small.settings.pretrain.micro_batches = 2;
+    expect_error(Fault::kUsage, "into 4 slices (2 ranks x 2 micro-batches) of whole pairs, which are mixed",
+                 [&] { slices_of_rank(run, PhaseId::kPretrain); });
+  });
+}
+
 TEST(SampleLoader, ServesTheSameSamplesForAnyCut) {
   const Scratch scratch;
   const auto solo = comm::make_solo_communicator();

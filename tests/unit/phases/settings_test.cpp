@@ -21,8 +21,8 @@ TEST(Settings, EveryFieldHasAPathOfItsOwnInAKnownSection) {
   std::set<std::string> paths, sections;
   for (const auto& field : fields.all()) paths.insert(field.path()), sections.insert(field.section);
   EXPECT_EQ(paths.size(), fields.all().size());
-  EXPECT_EQ(sections, (std::set<std::string>{"", "data", "backbone", "acm", "gate", "cache", "pretrain", "distill",
-                                             "gating", "finetune", "evaluate"}));
+  EXPECT_EQ(sections, (std::set<std::string>{"", "data", "augment", "backbone", "acm", "gate", "cache", "pretrain",
+                                             "distill", "gating", "finetune", "evaluate"}));
   for (const char* path : {"run_dir", "acm.budget", "distill.objective", "gating.tau", "finetune.entropy_bins"})
     EXPECT_TRUE(paths.contains(path)) << path;
 }
@@ -69,7 +69,27 @@ INSTANTIATE_TEST_SUITE_P(
                   "backbone.width must be a multiple of backbone.heads, got 30 and 4"},
         CrossRule{"micro_batch", [](Settings& s) { s.cache.micro_batch = 100; },
                   "cache.segment_samples must be a multiple of cache.micro_batch, got 256 and 100"},
+        CrossRule{"photographs", [](Settings& s) { s.data.augment.three_augment = true; },
+                  "data.kind must not be idx where augment.random_resized_crop, three_augment or colour_jitter is on: "
+                  "they are for photographs"},
+        CrossRule{"crop_padding", [](Settings& s) { s.data.kind = "folder", s.data.augment.crop_padding = 2; },
+                  "augment.crop_padding must be 0 where data.kind is not idx: photographs have "
+                  "augment.random_resized_crop"},
+        CrossRule{"pretrain_pairs", [](Settings& s) { s.data.augment.mixup = 0.8, s.pretrain.batch = 33; },
+                  "pretrain.batch must be even, because augment.mixup and augment.cutmix mix samples in pairs, got 33"},
+        CrossRule{"finetune_pairs", [](Settings& s) { s.data.augment.cutmix = 1, s.finetune.batch = 5; },
+                  "finetune.batch must be even, because augment.mixup and augment.cutmix mix samples in pairs, got 5"},
+        CrossRule{
+            "capture_pairs",
+            [](Settings& s) { s.data.augment.mixup = 1, s.cache.micro_batch = 1, s.cache.segment_samples = 2; },
+            "cache.micro_batch must be even, because augment.mixup and augment.cutmix mix samples in pairs, got 1"},
         CrossRule{"sites", [](Settings& s) { s.acm.sites.clear(); }, "acm.sites must name at least one kind of site"},
+        CrossRule{"site_weights",
+                  [](Settings& s) {
+                    s.gating.site_weights = "unit", s.acm.sites = {"ffn", "blocks.0.o", "blocks.3.q"};
+                  },
+                  "gating.site_weights must be \"measured\" where acm.sites has q, k or v: errors of these are not in "
+                  "the residual stream and cannot be weighed alike"},
         CrossRule{"pretrain", [](Settings& s) { s.pretrain.steps = s.pretrain.warmup_steps = 5; },
                   "pretrain.warmup_steps must be less than pretrain.steps, got 5 and 5"},
         CrossRule{"distill", [](Settings& s) { s.distill.steps = 5, s.distill.warmup_steps = 6; },

@@ -24,7 +24,8 @@ class SmallImages final : public data::DataSource {
 
   int64_t size() const override { return samples_; }
   data::Sample get(int64_t index, StreamKey augmentation) const override {
-    ++gets;
+    const int64_t count = ++gets;
+    if (on_get) on_get(count);
     at::Tensor image = at::empty({1, 8, 8});
     nn::fill_uniform(image, key_.with(static_cast<uint64_t>(index)), -1, 1);
     image.add_(0.1 * random_uniform(augmentation, 0));
@@ -50,6 +51,7 @@ class SmallImages final : public data::DataSource {
   Json preprocessing() const override { return Json::object({{"mean", 0.0}}); }
 
   mutable std::atomic<int64_t> gets = 0;
+  std::function<void(int64_t count)> on_get;  // on any thread
 
  private:
   int64_t samples_;
@@ -100,6 +102,13 @@ class SmallRun {
   comm::Beat beat;
   std::stop_source stop;
   std::unique_ptr<nn::Task> task = nn::make_classification();
+
+  // Asks to stop when so many samples were fetched.
+  void stop_after_gets(int64_t gets) {
+    train_data.on_get = [this, gets](int64_t count) {
+      if (count >= gets) stop.request_stop();
+    };
+  }
 
   // The settings may change until then.
   Run run(comm::Communicator& group) {

@@ -54,6 +54,34 @@ TEST(GradientReducer, SumsOverMicroBatchesAndRanks) {
   }
 }
 
+// Eight slices with gradients whose sum depends on the order.
+TEST(GradientReducer, TheTreeGivesTheSameBitsOnAnyNumberOfRanks) {
+  const auto summed_by = [](int ranks, SumOrder order) {
+    at::Tensor sum;
+    comm::run_local_group(ranks, [&](comm::Communicator& group) {
+      const at::Tensor parameter = normal_tensor(StreamKey(1), {40}).to(at::kFloat).set_requires_grad(true);
+      GradientReducer reducer({parameter}, group, GradientReducer::kBucketBytes, order);
+      const int own = 8 / ranks;
+      for (int step = 0; step < 2; ++step) {
+        reducer.zero();
+        for (int i = 0; i < own; ++i) {
+          const auto factors = normal_tensor(StreamKey(static_cast<uint64_t>(group.rank() * own + i)), {40});
+          if (i + 1 == own) reducer.arm();
+          parameter.mul(factors.to(at::kFloat)).sum().backward();
+          reducer.end_slice();
+        }
+        reducer.finish();
+      }
+      if (group.is_root()) sum = parameter.grad().clone();
+    });
+    return sum;
+  };
+  const auto alone = summed_by(1, SumOrder::kTree);
+  for (const int ranks : {2, 4, 8}) EXPECT_TRUE(summed_by(ranks, SumOrder::kTree).equal(alone)) << ranks;
+  EXPECT_FALSE(summed_by(4, SumOrder::kAsTheyCome).equal(alone));
+  EXPECT_LT(summed_by(4, SumOrder::kAsTheyCome).sub(alone).abs().max().item<double>(), 1e-5);
+}
+
 TEST(GradientReducer, PutsOneTypeInABucket) {
   const auto solo = comm::make_solo_communicator();
   EXPECT_EQ(GradientReducer(four_parameters(), *solo).buckets(), 3u);  // parameters 3 and 2; 1, which is float32; 0
@@ -97,6 +125,7 @@ class FailingCommunicator final : public comm::Communicator {
   void broadcast(at::Tensor, int) override {}
   at::Tensor all_gather(const at::Tensor& tensor) override { return tensor; }
   void barrier() override {}
+  std::unique_ptr<comm::Communicator> split(int) override { return nullptr; }
 };
 
 TEST(GradientReducer, AFailureLeavesBackwardAsItself) {

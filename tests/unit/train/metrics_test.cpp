@@ -48,5 +48,28 @@ TEST(Metrics, SumsOverTheGroup) {
   });
 }
 
+// Eight slices, however many ranks hold them. In float64 the order of additions shows in the last bits.
+TEST(Metrics, OfTheSameSlicesHaveTheSameBitsOnAnyNumberOfRanks) {
+  const auto taken_by = [](int ranks) {
+    double loss = 0;
+    comm::run_local_group(ranks, [&](comm::Communicator& group) {
+      const int own = 8 / ranks;
+      Metrics metrics;
+      for (uint64_t step = 0; step < 3; ++step) {
+        for (int i = 0; i < own; ++i) {
+          metrics.begin_slice(static_cast<size_t>(i));
+          metrics.add("loss", random_normal(StreamKey(step), static_cast<uint64_t>(group.rank() * own + i)));
+        }
+        metrics.end_step();
+      }
+      const auto row = metrics.take(group);
+      if (group.is_root()) loss = row.at("loss");
+    });
+    return loss;
+  };
+  const double alone = taken_by(1);
+  for (const int ranks : {2, 4, 8}) EXPECT_EQ(taken_by(ranks), alone) << ranks;
+}
+
 }  // namespace
 }  // namespace acm::train

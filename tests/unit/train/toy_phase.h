@@ -52,6 +52,7 @@ class ToyPhase final : public Phase {
     return loss;
   }
   void evaluate(int64_t step, Metrics& metrics) override { metrics.add("held_out", static_cast<double>(step)); }
+  std::optional<data::FetchFigures> take_fetch_figures() override { return fetch_figures; }
   void finish() override { ++finished; }
   void visit_state(StateVisitor& visitor) override {
     visitor.tensor("hidden", hidden);
@@ -61,6 +62,7 @@ class ToyPhase final : public Phase {
   at::Tensor hidden, output;
   std::function<double(const data::Slice&)> before_loss;  // gives what the loss is multiplied with
   std::string site_name;
+  std::optional<data::FetchFigures> fetch_figures;  // of each step
   int finished = 0;
 
  private:

@@ -100,6 +100,50 @@ TEST(Trainer, WritesRowsOfNumbers) {
   EXPECT_EQ(rows[3].at("step").as_int(), 12);
 }
 
+TEST(Trainer, RowsTellTheShareOfTimeSpentWaitingForDataAndTheReplacedSamples) {
+  const Scratch scratch;
+  Start start{.folder = scratch.folder()};
+  start.config.log_every = 6;
+  comm::run_local_group(2, [&](comm::Communicator& group) {
+    ToyPhase phase;
+    // A minute a step on rank 0, which a step of the toy never takes, and three samples in all.
+    phase.fetch_figures = {.waited_seconds = group.is_root() ? 60.0 : 0.0, .replaced = group.is_root() ? 1 : 2};
+    start.run(phase, group);
+  });
+  const std::vector<Json> rows = rows_of(scratch.folder());
+  ASSERT_EQ(rows.size(), 2u);
+  for (const Json& row : rows) {
+    const double seconds = 6 * ToyPhase::kBatch / row.at("samples_per_second").as_double();
+    EXPECT_NEAR(row.at("data_wait").as_double(), 6 * 60 / (2 * seconds), 1e-9 * 360 / seconds);
+    EXPECT_DOUBLE_EQ(row.at("replaced_samples").as_double(), 6 * 3);
+  }
+  ToyPhase quiet;
+  const auto solo = comm::make_solo_communicator();
+  start.folder = scratch / "quiet";
+  start.run(quiet, *solo);
+  EXPECT_EQ(rows_of(start.folder)[0].find("data_wait"), nullptr);
+  ToyPhase clean;
+  clean.fetch_figures = data::FetchFigures{};
+  start.folder = scratch / "clean";
+  start.run(clean, *solo);
+  EXPECT_EQ(rows_of(start.folder)[0].at("data_wait").as_double(), 0);
+  EXPECT_EQ(rows_of(start.folder)[0].find("replaced_samples"), nullptr);
+}
+
+TEST(SlicesOfRank, StandSideBySide) {
+  comm::run_local_group(3, [](comm::Communicator& group) {
+    const auto slices = slices_of_rank(group, 2, 2, 5);
+    ASSERT_EQ(slices.size(), 2u);
+    for (int i = 0; i < 2; ++i) {
+      const data::Slice& slice = slices[static_cast<size_t>(i)];
+      EXPECT_EQ(slice.step, 5);
+      EXPECT_EQ(slice.index, 2 * group.rank() + i);
+      EXPECT_EQ(slice.count, 6);
+      EXPECT_EQ(slice.unit, 2);
+    }
+  });
+}
+
 TEST(Trainer, StopsOnAllRanksAndResumesWithTheSameBits) {
   const Scratch scratch;
   const auto straight = train({.folder = scratch / "straight"}, 2);

@@ -52,8 +52,8 @@ DataConfig example(const Scratch& scratch) {
   DataConfig config;
   config.path = scratch.folder().string();
   config.test = {"test-images", "test-labels"};
-  config.mean = 0.1307;
-  config.std = 0.3081;
+  config.mean = {0.1307};
+  config.std = {0.3081};
   write_gzip(scratch / config.train[0], kImageFile);
   write_gzip(scratch / config.train[1], kLabelFile);
   replace_file(scratch / "test-images", kImageFile);
@@ -101,8 +101,8 @@ std::vector<std::vector<uint8_t>> augmented(int64_t image, int64_t padding, int6
 TEST(IdxSource, CropsAndFlipsAsTheKeySays) {
   const Scratch scratch;
   DataConfig config = example(scratch);
-  config.crop_padding = 2;
-  config.flip = true;
+  config.augment.crop_padding = 2;
+  config.augment.flip = true;
   const auto source = open_source(config, Split::kTrain);
   std::set<std::tuple<uint64_t, uint64_t, bool>> seen;
   for (uint64_t position = 0; position < 300; ++position) {
@@ -124,8 +124,8 @@ TEST(IdxSource, TestImagesAreNotAugmented) {
   const Scratch scratch;
   DataConfig config = example(scratch);
   const auto plain = open_source(config, Split::kTest);
-  config.crop_padding = 2;
-  config.flip = true;
+  config.augment.crop_padding = 2;
+  config.augment.flip = true;
   const auto test = open_source(config, Split::kTest);
   for (uint64_t key = 0; key < 20; ++key)
     EXPECT_TRUE(test->get(1, StreamKey(key)).input.equal(plain->get(1, StreamKey(0)).input));

@@ -17,7 +17,21 @@ TEST(VitConfig, RefusesSizesThatDoNotFit) {
   refused("patch 8 for 8 x 12", [](VitConfig& config) { config.patch = 8; });
   refused("3 heads for width 16", [](VitConfig& config) { config.heads = 3; });
   refused("got 'max'", [](VitConfig& config) { config.pooling = "max"; });
+  refused("a distillation token stands beside a class token", [](VitConfig& config) {
+    config.pooling = "patch_mean";
+    config.distillation_token = true;
+  });
+  refused("a distillation head needs a distillation token", [](VitConfig& config) { config.distillation_head = true; });
   refused("eps must be positive", [](VitConfig& config) { config.eps = 0; });
+}
+
+TEST(VitConfig, MembersThatOldDescriptionsLackKeepTheirOldMeaning) {
+  const Json now = description_of(small_vit());
+  Json old = now;
+  for (const char* name : {"qkv_bias", "layer_scale", "prefix_positions", "distillation_token", "distillation_head"}) {
+    EXPECT_EQ(old.as_object().erase(name), 1u) << name;
+  }
+  EXPECT_EQ(description_of(vit_config_from(old)), now);
 }
 
 }  // namespace

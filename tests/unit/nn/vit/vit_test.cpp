@@ -32,7 +32,7 @@ class Probe final : public TokenModule {
 };
 
 class VitPooling : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Both, VitPooling, testing::Values("class", "mean"));
+INSTANTIATE_TEST_SUITE_P(All, VitPooling, testing::Values("class", "mean", "patch_mean"));
 
 TEST_P(VitPooling, GivesLogitsAndAGradientToEveryParameter) {
   const VitConfig config = small_vit(GetParam());
@@ -61,7 +61,7 @@ TEST_P(VitPooling, RunsInFloat64OnFloat32Images) {
 }
 
 TEST_P(VitPooling, CountsItsTokens) {
-  const bool has_class_token = std::string(GetParam()) == "class";
+  const bool has_class_token = std::string(GetParam()) != "mean";
   const VitConfig config = small_vit(GetParam());
   const auto vit = make_vit(config);
   const at::Tensor counts = vit->token_counts(image_batch(config, 3));
@@ -173,6 +173,16 @@ TEST(Vit, CostsWhatTheTablesSay) {  // golden/cost/tables.json, ViT-B/16 at 224
   EXPECT_EQ(macs[0].item<int64_t>(), 115605504 + 715327488 + 768000);
   EXPECT_EQ(macs[1].item<int64_t>(), 115605504 + 768000);
   EXPECT_EQ(dense_site_macs_per_token(*vit) * 197, 16732127232);
+}
+
+TEST(Vit, ASecondTokenAndASecondHeadCostTheirShare) {  // attention 2 T^2 D a block, a head D C
+  VitConfig config = small_vit();
+  config.distillation_token = config.distillation_head = true;
+  const auto vit = make_vit(config);
+  const at::Tensor counts = vit->token_counts(image_batch(config, 1));
+  EXPECT_EQ(counts.item<int64_t>(), 6 + 2);
+  const int64_t patches = 6 * 16 * 2 * 4 * 4, attention = 2 * (2 * 8 * 8 * 16), heads = 2 * 16 * 7;
+  EXPECT_EQ(vit->static_macs(counts).item<int64_t>(), patches + attention + heads);
 }
 
 TEST(Vit, StartsEachParameterFromItsOwnStream) {

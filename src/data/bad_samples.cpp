@@ -1,0 +1,16 @@
+#include "data/bad_samples.h"
+
+namespace acm::data {
+
+void BadSamples::note(const std::string& what) {
+  const std::lock_guard lock(mutex_);
+  ++replaced_;
+  if (named_.insert(what).second) log_.warn(what);
+}
+
+int64_t BadSamples::replaced() const {
+  const std::lock_guard lock(mutex_);
+  return replaced_;
+}
+
+}  // namespace acm::data
