@@ -31,7 +31,7 @@ expect_in stderr 'cache.max_bytes = 1000 holds less than two groups .* raise it 
 smallest=$(sed -nE 's/.* raise it to ([0-9]+) at least.*/\1/p' stderr | head -1)
 EXPECT=64 train 1 1 small "${settings[@]}" --set cache.max_bytes=$((smallest - 1))
 
-# Killed after its second and its fifth window, and resumed on other numbers of ranks.
+# Killed in an early and in a late window, and resumed on other numbers of ranks.
 killed=("${settings[@]}" --set cache.max_bytes="$smallest")
 most=0
 # is_at STEP: some site has a checkpoint from there on; notes the most that stood on the disk meanwhile.
@@ -44,9 +44,10 @@ is_at() {
   done
   return 1
 }
-for start in '2 5' '1 15'; do
+for start in '2 3' '1 25'; do
   read -r ranks step <<<"$start"
   begin "$ranks" 1 killed "${killed[@]}"
+  for ((rank = 0; rank < ranks; rank++)); do wait_until rank_pid killed "$rank" >/dev/null; done
   wait_until is_at "$step"
   pids=$(for ((rank = 0; rank < ranks; rank++)); do rank_pid killed "$rank"; done)
   kill -KILL "$job"
