@@ -66,7 +66,8 @@ at::Tensor Allocation::errors_of_first(const Run& run, CacheReader& reader, size
     const auto inputs = rows.input.to(run.settings.dtype()).split(kRowsAtOnce),
                outputs = rows.output.to(run.settings.dtype()).split(kRowsAtOnce);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const SingleThreadIfShort guard(std::min({inputs[i].size(0), layer.shape().width, layer.shape().learner_width}));
+      const SingleThreadIfShort guard(std::min({inputs[i].size(0), layer.shape().width, layer.shape().learner_width}),
+                                      inputs[i].scalar_type());
       parts.push_back(errors(site, prefix_distances(layer.prefixes(inputs[i]), outputs[i])));
     }
   }

@@ -13,7 +13,8 @@
 namespace acm::phases {
 namespace {
 
-constexpr std::array<std::string_view, 1> kAugment = {"augment"};
+// What of the settings changes the samples that the teacher sees, beside the data's own identity.
+constexpr std::array<std::string_view, 2> kViews = {"augment", "data.on_bad_sample"};
 
 int64_t captured_samples(const Run& run) {
   return run.settings.cache.samples > 0 ? run.settings.cache.samples : run.train_data.size();
@@ -49,7 +50,7 @@ io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const 
   }
   layout.key = Json::object({{"weights", weights},
                              {"data", run.train_data.identity()},
-                             {"augment", config::result_fields(run.fields, kAugment)},
+                             {"views", config::result_fields(run.fields, kViews)},
                              {"seed", run.settings.seed},
                              {"micro_batch", config.micro_batch},
                              {"tokens_per_sample", config.tokens_per_sample}});

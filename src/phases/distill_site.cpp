@@ -55,7 +55,8 @@ void DistillSite::keep_rows(int64_t step, int64_t row_end) {
 
 SingleThreadIfShort DistillSite::threads() const {
   return SingleThreadIfShort(
-      std::min({config_.batch / config_.slices, layer_.shape().width, layer_.shape().learner_width}));
+      std::min({config_.batch / config_.slices, layer_.shape().width, layer_.shape().learner_width}),
+      run_.settings.dtype());
 }
 
 std::filesystem::path DistillSite::learners_file(const RunFolder& folder, const std::string& site) {

@@ -57,7 +57,7 @@ void describe_acm(Fields& fields, AcmConfig& c) {
   fields.add("learners", c.learners, between(1, 64), "learners N at each site");
   fields.add("sites", c.sites, any(), "what is replaced: site kinds (ffn, q, k, v, o) or names such as blocks.3.ffn");
   fields.add("init", c.init, one_of({"teacher", "random", "reference"}),
-             "how learners start: cut from the dense module (method page, 10.1); the paper's random numbers; those of "
+             "how learners start: cut from the dense module (docs/methods.md); the paper's random numbers; those of "
              "its authors' code");
   fields.add("init_samples", c.init_samples, positive(), "captured samples from which teacher measures importance");
   fields.add("projection_activation", c.projection_activation, one_of({"identity", "gelu"}),

@@ -51,7 +51,7 @@ class Probe final : public nn::TokenModule {
 
 // Sum over samples of KL(teacher, other), of distributions given by logits [samples, ..., classes].
 double divergence(const at::Tensor& teacher, const at::Tensor& other) {
-  const SingleThreadIfShort one_thread(1);
+  const SingleThreadIfShort one_thread(1, at::kDouble);
   const auto expected = teacher.to(at::kDouble).log_softmax(-1), found = other.to(at::kDouble).log_softmax(-1);
   const auto each = (expected.exp() * (expected - found)).sum(-1).contiguous();
   const double* values = each.const_data_ptr<double>();
@@ -96,7 +96,7 @@ class ProbedTeacher {
 
  private:
   at::Tensor forward() {
-    const SingleThreadIfShort guard(std::min(shortest_side_, batch_.samples()));
+    const SingleThreadIfShort guard(std::min(shortest_side_, batch_.samples()), run_.settings.dtype());
     nn::TokenContext context;
     context.positions = batch_.positions;
     context.choice = half_;
