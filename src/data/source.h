@@ -27,6 +27,8 @@ class DataSource {
   virtual int64_t size() const = 0;
   virtual Sample get(int64_t index, StreamKey augmentation) const = 0;
   virtual Batch collate(std::span<const Sample> samples) const = 0;
+  // The same samples as evaluation sees them, of the same files; null where nothing here is augmented.
+  virtual std::unique_ptr<DataSource> unaugmented() const { return nullptr; }
 
   virtual int64_t classes() const = 0;
   // Channels, height and width of an input.

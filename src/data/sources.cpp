@@ -32,16 +32,12 @@ Sources open_sources(const DataConfig& config, StreamKey key, const std::filesys
     sources.train = std::move(training);
     return sources;
   }
-  const std::shared_ptr<const DataSource> augmented = std::move(training);
   // Budgets are met on samples as evaluation sees them.
-  auto plain_config = config;
-  plain_config.augment = {};
-  const auto plain =
-      config.augment == AugmentConfig()
-          ? augmented
-          : std::shared_ptr<const DataSource>(open_source(plain_config, Split::kTrain, index_folder, note));
-  auto parts = choose_part(augmented->size(), held_back, key.with("calibration"));
-  sources.train = make_subset(augmented, std::move(parts.rest));
+  std::shared_ptr<const DataSource> plain = training->unaugmented();
+  const std::shared_ptr<const DataSource> whole = std::move(training);
+  if (!plain) plain = whole;
+  auto parts = choose_part(whole->size(), held_back, key.with("calibration"));
+  sources.train = make_subset(whole, std::move(parts.rest));
   sources.calibration = make_subset(plain, std::move(parts.chosen));
   return sources;
 }

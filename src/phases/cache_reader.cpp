@@ -39,9 +39,8 @@ auto CacheReader::mended(const Read& read) {
 }
 
 bool CacheReader::is_on_disk(int64_t group) {
-  const int64_t first = group * shuffle_segments_,
-                end = std::min(first + shuffle_segments_, capture_.need().layout.segments());
-  for (int64_t segment = first; segment < end; ++segment)
+  const auto segments = segments_of_group(group, shuffle_segments_, capture_.need().layout.segments());
+  for (int64_t segment = segments.begin; segment < segments.end; ++segment)
     if (!std::filesystem::exists(capture_.cache().path_of(segment))) return false;
   return true;
 }
@@ -95,9 +94,9 @@ const at::Tensor& CacheReader::group_of(const std::string& site, Side side, cons
   if (held.visit == visit) return held.values;
   held = {};  // before the next is read: memory holds one group
   auto& cache = capture_.cache();
-  const int64_t first = part.group * shuffle_segments_, end = std::min(first + shuffle_segments_, segments);
+  const auto of_group = segments_of_group(part.group, shuffle_segments_, segments);
   std::vector<at::Tensor> values;
-  for (int64_t i = first; i < end; ++i) {
+  for (int64_t i = of_group.begin; i < of_group.end; ++i) {
     const int64_t segment = epoch * segments + i;
     values.push_back(mended(
         [&] { return side == Side::kInput ? cache.read_input(segment, site) : cache.read_output(segment, site); }));

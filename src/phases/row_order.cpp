@@ -6,6 +6,10 @@
 
 namespace acm::phases {
 
+data::Range segments_of_group(int64_t group, int64_t shuffle_segments, int64_t segments) {
+  return {group * shuffle_segments, std::min((group + 1) * shuffle_segments, segments)};
+}
+
 std::vector<int64_t> group_ends(const std::vector<int64_t>& rows_per_segment, int64_t shuffle_segments) {
   std::vector<int64_t> ends;
   int64_t rows = 0;

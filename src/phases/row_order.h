@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "data/schedule.h"
 
 namespace acm::phases {
 
@@ -28,6 +29,9 @@ class RowOrder {
   std::vector<int64_t> ends_;  // by group: rows up to its end
   StreamKey key_;
 };
+
+// The segments of a group, of `segments` in all: consecutive, the last group's fewer.
+data::Range segments_of_group(int64_t group, int64_t shuffle_segments, int64_t segments);
 
 // By group of `shuffle_segments` consecutive segments: rows up to its end. Error(kData) where there are none.
 std::vector<int64_t> group_ends(const std::vector<int64_t>& rows_per_segment, int64_t shuffle_segments);

@@ -47,9 +47,9 @@ std::vector<int64_t> WindowPlan::segments(int64_t window, int64_t from_row) cons
                              : std::min((window + 1) * visits_per_window_, visits_);
   std::set<int64_t> numbers;
   for (int64_t visit = begin; visit < end; ++visit) {
-    const int64_t group = visit % groups(), first = fresh_views_ ? visit / groups() * segments_ : 0;
-    for (int64_t i = group * shuffle_segments_; i < std::min((group + 1) * shuffle_segments_, segments_); ++i)
-      numbers.insert(first + i);
+    const int64_t first = fresh_views_ ? visit / groups() * segments_ : 0;
+    const auto of_group = segments_of_group(visit % groups(), shuffle_segments_, segments_);
+    for (int64_t i = of_group.begin; i < of_group.end; ++i) numbers.insert(first + i);
   }
   return {numbers.begin(), numbers.end()};
 }

@@ -29,15 +29,15 @@ class IdxSource final : public DataSource {
  public:
   IdxSource(const DataConfig& config, Split split)
       : config_(config), split_(split), images_path_(folder_file(0)), labels_path_(folder_file(1)) {
-    images_ = read_idx(images_path_, 3, "images");
-    labels_ = read_idx(labels_path_, 1, "labels");
-    if (images_.sizes[0] != labels_.sizes[0]) {
-      throw Error(Fault::kData, images_path_.string() + " holds " + std::to_string(images_.sizes[0]) + " images and " +
-                                    labels_path_.string() + " holds " + std::to_string(labels_.sizes[0]) +
+    images_ = std::make_shared<IdxFile>(read_idx(images_path_, 3, "images"));
+    labels_ = std::make_shared<IdxFile>(read_idx(labels_path_, 1, "labels"));
+    if (images_->sizes[0] != labels_->sizes[0]) {
+      throw Error(Fault::kData, images_path_.string() + " holds " + std::to_string(images_->sizes[0]) + " images and " +
+                                    labels_path_.string() + " holds " + std::to_string(labels_->sizes[0]) +
                                     " labels: they must belong together");
     }
     const int64_t limit = split == Split::kTrain ? config.train_samples : config.test_samples;
-    size_ = limit > 0 ? std::min(limit, images_.sizes[0]) : images_.sizes[0];
+    size_ = limit > 0 ? std::min(limit, images_->sizes[0]) : images_->sizes[0];
     for (size_t byte = 0; byte < values_.size(); ++byte) {
       values_[byte] = static_cast<float>((static_cast<double>(byte) / 255.0 - mean()) / deviation());
     }
@@ -49,10 +49,10 @@ class IdxSource final : public DataSource {
   Sample get(int64_t index, StreamKey augmentation) const override {
     TORCH_CHECK(index >= 0 && index < size_, "sample ", index, " of ", size_);
     const int64_t pixels = height() * width();
-    const auto* image = reinterpret_cast<const uint8_t*>(images_.bytes().data()) + index * pixels;
+    const auto* image = reinterpret_cast<const uint8_t*>(images_->bytes().data()) + index * pixels;
     Sample sample;
     sample.input = at::empty({1, height(), width()}, at::TensorOptions().dtype(at::kFloat));
-    sample.label = static_cast<uint8_t>(labels_.bytes()[static_cast<size_t>(index)]);
+    sample.label = static_cast<uint8_t>(labels_->bytes()[static_cast<size_t>(index)]);
     sample.index = index;
     render(image, view_of(augmentation), sample.input.mutable_data_ptr<float>());
     return sample;
@@ -60,8 +60,15 @@ class IdxSource final : public DataSource {
 
   Batch collate(std::span<const Sample> samples) const override { return stack(samples); }
 
+  std::unique_ptr<DataSource> unaugmented() const override {
+    if (crop_padding() == 0 && !flips()) return nullptr;
+    auto plain = std::make_unique<IdxSource>(*this);
+    plain->config_.augment = {};
+    return plain;
+  }
+
   int64_t classes() const override {
-    const auto bytes = labels_.bytes();
+    const auto bytes = labels_->bytes();
     const auto less = [](char a, char b) { return static_cast<uint8_t>(a) < static_cast<uint8_t>(b); };
     return 1 + static_cast<uint8_t>(*std::max_element(bytes.begin(), bytes.end(), less));
   }
@@ -98,8 +105,8 @@ class IdxSource final : public DataSource {
 
   double mean() const { return config_.mean.empty() ? 0.0 : config_.mean.front(); }
   double deviation() const { return config_.std.empty() ? 1.0 : config_.std.front(); }
-  int64_t height() const { return images_.sizes[1]; }
-  int64_t width() const { return images_.sizes[2]; }
+  int64_t height() const { return images_->sizes[1]; }
+  int64_t width() const { return images_->sizes[2]; }
   int64_t crop_padding() const { return split_ == Split::kTrain ? config_.augment.crop_padding : 0; }
   bool flips() const { return split_ == Split::kTrain && config_.augment.flip; }
 
@@ -128,7 +135,7 @@ class IdxSource final : public DataSource {
   DataConfig config_;
   Split split_;
   std::filesystem::path images_path_, labels_path_;
-  IdxFile images_, labels_;
+  std::shared_ptr<const IdxFile> images_, labels_;
   int64_t size_ = 0;
   std::array<float, 256> values_;  // of each byte, normalised
 };

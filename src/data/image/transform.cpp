@@ -57,6 +57,13 @@ ImageTransform::ImageTransform(const DataConfig& config, Split split) {
   recipe_ = std::move(recipe);
 }
 
+std::optional<ImageTransform> ImageTransform::unaugmented() const {
+  if (!recipe_->training || recipe_->augment == AugmentConfig()) return std::nullopt;
+  auto plain = std::make_shared<Recipe>(*recipe_);
+  plain->augment = {};
+  return ImageTransform(std::move(plain));
+}
+
 at::Tensor ImageTransform::operator()(Bytes file, StreamKey augmentation) const {
   const Image image = recipe_->render(file, augmentation);
   const int64_t pixels = image.height * image.width;

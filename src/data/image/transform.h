@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/json.h"
 #include "data/image/decode.h"
@@ -17,9 +18,13 @@ class ImageTransform {
   at::Tensor operator()(Bytes file, StreamKey augmentation) const;
   Json preprocessing() const;  // size, resize, interpolation, mean, std: stored in model files
   Json augmentation() const;   // for identities; null in evaluation
+  // The same without what [augment] adds; nothing where it adds nothing.
+  std::optional<ImageTransform> unaugmented() const;
 
  private:
   struct Recipe;
+  explicit ImageTransform(std::shared_ptr<const Recipe> recipe) : recipe_(std::move(recipe)) {}
+
   std::shared_ptr<const Recipe> recipe_;
 };
 
