@@ -11,7 +11,7 @@ Runs `acm_dist ARGUMENTS` with RANKS ranks on this machine, for example
   launch/local.sh 2 --phase all --config configs/fashion_mnist.toml --set run_dir=runs/mine
 
 Ctrl-C, TERM, HUP and USR1 ask the ranks to save and stop at the next step; the exit code is then 75, and the same command
-goes on from there. Otherwise the exit code is that of the ranks: 0 done, 64 and 65 yours to fix, 70 and 71 failures.
+goes on from there. A second one, more than a second later, ends them at once. Otherwise the exit code is that of the ranks: 0 done, 64 and 65 yours to fix, 70 and 71 failures.
 
   ACM_DIST            the program to run (default: build/acm_dist)
   OMP_NUM_THREADS     threads of each rank (default: cores / RANKS)
@@ -38,15 +38,35 @@ if [[ -t 2 ]]; then export ACM_DIST_TERMINAL=1; fi
 mpirun_pid=
 asker=
 interrupted=
-# Asks again every second: mpirun drops a request that comes before its ranks are up.
+
+# listens PID: the process blocks USR1, because a thread of it waits for it; before, the signal would end it.
+listens() {
+  local blocked
+  blocked=$(sed -n 's/^SigBlk:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null) || return 1
+  ((0x${blocked:-0} & 0x200))
+}
+
+# All ranks are up and listen. mpirun drops a request that comes earlier.
+all_listen() {
+  local rank pids=()
+  read -r -a pids < <(cat "/proc/$mpirun_pid/task/"*/children 2>/dev/null | tr '\n' ' ')
+  ((${#pids[@]} == ranks)) || return 1
+  for rank in "${pids[@]}"; do listens "$rank" || return 1; done
+}
+
+# Asks once, as soon as the ranks can hear it; asked a second time, they leave at once.
 # shellcheck disable=SC2317  # the traps call it
 ask_to_stop() {
   interrupted=1
-  if [[ -n $mpirun_pid && -z $asker ]]; then
-    echo "local.sh: asking the ranks to save and stop" >&2
-    while kill -USR1 "$mpirun_pid"; do sleep 1; done >/dev/null 2>&1 &
-    asker=$!
-  fi
+  [[ -n $mpirun_pid ]] || return 0
+  local what='save and stop'
+  [[ -z $asker ]] || what='leave at once'
+  echo "local.sh: asking the ranks to $what" >&2
+  {
+    while kill -0 "$mpirun_pid" && ! all_listen; do sleep 0.1; done
+    kill -USR1 "$mpirun_pid"
+  } >/dev/null 2>&1 &
+  asker=$!
 }
 trap ask_to_stop USR1 INT TERM HUP
 
@@ -65,10 +85,6 @@ while true; do
   [[ $interrupted ]] || break
 done
 
-if [[ $asker ]]; then
-  kill "$asker" 2>/dev/null || true
-  # Code 138: the request came before the ranks could listen, so USR1 itself ended them, with nothing begun.
-  if ((code == 138)); then code=75; fi
-fi
+[[ -z $asker ]] || kill "$asker" 2>/dev/null || true  # it may have done its work
 if ((code > 128)); then echo "local.sh: a rank was ended by signal $(kill -l "$code")" >&2; fi
 exit "$code"

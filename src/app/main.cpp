@@ -5,11 +5,14 @@
 #include "app/evaluate_command.h"
 #include "app/export_command.h"
 #include "app/import_command.h"
+#include "app/inspect_command.h"
 #include "app/options.h"
+#include "app/selftest_command.h"
 #include "app/signals.h"
 #include "app/threads.h"
 #include "app/train_command.h"
 #include "core/error.h"
+#include "core/reproducible_products.h"
 
 namespace {
 
@@ -34,6 +37,7 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
   }
   if (options.command == app::Options::Command::kImport) return app::import_command(options, groups.control);
   if (options.command == app::Options::Command::kExport) return app::export_command(options, groups.control);
+  if (options.command == app::Options::Command::kInspect) return app::inspect_command(options, groups.control);
   comm::together(groups.control, [&] { loaded = std::make_unique<app::LoadedSettings>(options); });
   if (options.print_config) {
     if (groups.control.is_root()) std::cout << config::print(loaded->fields, loaded->origins) << std::flush;
@@ -59,6 +63,8 @@ int fail(comm::World& world, int code, const std::string& message, bool shared) 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (app::is_selftest(argc, argv)) return app::selftest_command(argc, argv);
+  make_products_reproducible();
   app::ensure_passive_waiting(argv);
   app::StopSignals signals;
   comm::World world(argc, argv);

@@ -6,6 +6,7 @@
 #include "app/version.h"
 #include "core/error.h"
 #include "core/json.h"
+#include "core/time_text.h"
 
 namespace acm::app {
 namespace {
@@ -77,6 +78,10 @@ Options parse_options(int argc, char** argv, bool speak) {
   app.add_option("--ranks", options.ranks, "with --dry-run: the plan for so many ranks instead of those that run")
       ->needs(dry_run)
       ->check(CLI::PositiveNumber);
+  app.add_option_function<std::string>(
+      "--time-left", [&](const std::string& text) { options.seconds_left = seconds_from(text); },
+      "save and stop in time before so many seconds, or [days-]hours:minutes:seconds, are over; in a Slurm job it is "
+      "known without");
   app.add_flag("--quiet", options.quiet, "no progress on the terminal");
 
   auto* eval = app.add_subcommand("eval", "evaluate a model file on the test samples");
@@ -94,6 +99,11 @@ Options parse_options(int argc, char** argv, bool speak) {
 
   auto* import = add_import(app, options);
   auto* exporting = add_export(app, options);
+  auto* inspect = app.add_subcommand("inspect", "show and verify checkpoints, cache segments and model files");
+  inspect->add_option("path", options.inspected, "one of them, or a folder such as a run's")->required();
+  inspect->add_flag("--json", options.json, "print JSON instead of lines");
+  // Answered by main before this: here for the help.
+  app.add_subcommand("selftest", "rehearse on this file system and cluster what may happen to a run");
   auto* reference = app.add_subcommand("reference", "print the reference page of all settings (docs/config.md)");
   app.require_subcommand(0, 1);
 
@@ -108,6 +118,10 @@ Options parse_options(int argc, char** argv, bool speak) {
   }
   if (*reference) {
     options.command = Options::Command::kReference;
+    return options;
+  }
+  if (*inspect) {
+    options.command = Options::Command::kInspect;
     return options;
   }
   if (*import || *exporting) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/stopwatch.h"
 #include "nn/import.h"
 
 namespace acm::app {
@@ -17,6 +18,7 @@ struct Options {
     kEvaluate,
     kImport,
     kExport,
+    kInspect,
     kReference,
     kNothing
   };  // kNothing: --help or --version was answered
@@ -26,11 +28,14 @@ struct Options {
   std::vector<std::string> overrides;
   bool print_config = false, dry_run = false, quiet = false, json = false;
   std::optional<int> ranks;       // --dry-run: plan for so many
+  std::optional<double> seconds_left;  // --time-left: until the run is ended from outside, counted from `parsed`
+  Stopwatch parsed;
   std::filesystem::path model;    // eval, export
   std::optional<int64_t> choice;  // eval: learners fixed at all sites
   std::vector<double> budgets;    // eval: wanted shares of the learners' cost
   bool store = false;             // eval: keeps the shifts for them in the model file
   std::filesystem::path weights;  // import: of another library
+  std::filesystem::path inspected;  // inspect: a file or folder
   std::filesystem::path out;      // import: a model file; export: a folder
   nn::ImportOptions import;
   std::string library = "acm";  // export: whose names

@@ -5,9 +5,10 @@
 
 namespace acm::app {
 
-// Turns SIGTERM, SIGUSR1 and SIGINT into a stop request. The signals are blocked in this thread and in all that it
-// starts later, and waited for by one thread, so no code ever runs inside a handler: make it before anything starts
-// threads.
+// Turns the first SIGTERM, SIGINT, SIGUSR1 or SIGUSR2 into a stop request, and a second one into the end of the process
+// at once, with 128 + its number. One that follows within a second is the first one again: launchers and batch systems
+// deliver a signal on two roads. The signals are blocked in this thread and in all that it starts later, and waited for
+// by one thread, so no code ever runs inside a handler: make it before anything starts threads.
 class StopSignals {
  public:
   StopSignals();
@@ -18,6 +19,8 @@ class StopSignals {
   void request_stop() { source_.request_stop(); }
 
  private:
+  void wait_for_signals();
+
   std::stop_source source_;
   std::thread waiter_;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 
 #include "app/plan.h"
@@ -11,9 +12,11 @@
 #include "app/table.h"
 #include "app/terminal_progress.h"
 #include "app/threads.h"
+#include "app/time_budget.h"
 #include "app/version.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/file_lock.h"
 #include "phases/distill.h"
 #include "phases/evaluate.h"
 #include "phases/finetune.h"
@@ -65,18 +68,18 @@ train::Outcome finish_phase(const Run& run, PhaseId phase) {
 
 std::string row_name(const Run& run, PhaseId phase, const Json& evaluation) {
   const Json& k = evaluation.at("choice");
+  // Only with its gates shifted does it spend what was asked for; as it was trained, nearly.
+  const bool is_met = evaluation.find("shift") != nullptr;
+  const auto budget = [&](const char* before) { return std::string(before) + Json(run.settings.acm.budget).dump(); };
   switch (phase) {
     case PhaseId::kPretrain:
       return "dense";
     case PhaseId::kDistill:
       return "phase 1, k = " + std::to_string(k.as_int());
     case PhaseId::kGating:
-      return "phase 2";
-    case PhaseId::kFinetune: {
-      // Only with its gates shifted does it spend what was asked for; as it was trained, nearly.
-      const bool is_met = evaluation.find("shift") != nullptr;
-      return "phase 3, " + std::string(is_met ? "budget " : "trained for ") + Json(run.settings.acm.budget).dump();
-    }
+      return is_met ? budget("phase 2, budget ") : "phase 2";
+    case PhaseId::kFinetune:
+      return budget(is_met ? "phase 3, budget " : "phase 3, trained for ");
   }
   throw std::logic_error("unknown phase");
 }
@@ -116,6 +119,36 @@ void claim_folder(const Run& run, const std::vector<PhaseId>& wanted) {
   replace_file(run.folder.config(), config::to_toml(run.fields));
 }
 
+std::optional<double> seconds_left(const Options& options) {
+  if (!options.seconds_left) return seconds_left_of_job();
+  return *options.seconds_left - options.parsed.seconds();
+}
+
+std::unique_ptr<FileLock> lock_folder(const phases::RunFolder& folder) {
+  // As long as the ranks of a run that was killed a moment ago may need to end.
+  constexpr auto kPatience = std::chrono::seconds(10);
+  const char* job = std::getenv("SLURM_JOB_ID");
+  const auto holder = "process " + std::to_string(getpid()) + " on host " + host_name() +
+                      (job ? ", job " + std::string(job) : std::string());
+  return std::make_unique<FileLock>(folder.lock(), holder, kPatience);
+}
+
+void log_lock(const FileLock& lock, Log& log) {
+  if (!lock.is_held())
+    log.warn("the file system of the run folder has no locks: a second run in it would not be noticed");
+  if (!lock.previous().empty())
+    log.info("the last start in this folder, " + lock.previous() + ", did not end in order; going on from what it saved");
+}
+
+// The end of a rank whose run cannot go on. It calls neither MPI nor destructors: threads may be anywhere.
+std::function<void(const std::string&)> give_up_call(const comm::Communicator& group, Log& log) {
+  return [who = "rank " + std::to_string(group.rank()), &log](const std::string& why) {
+    log.error(who + " gives the run up: " + why);
+    log.flush();
+    std::_Exit(static_cast<int>(Fault::kResource));
+  };
+}
+
 void log_start(const Run& run, const comm::World& world, int threads) {
   const auto& place = world.place();
   run.log.info("acm_dist " + version() + ", " + std::to_string(place.size) + " rank(s), " +
@@ -140,19 +173,31 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
   const auto start = name_this_start(control);
   const auto task = nn::make_classification();
   SilentProgress silent;
+  std::unique_ptr<FileLock> lock;
+  comm::together(control, [&] {
+    if (options.dry_run || !control.is_root()) return;
+    make_folder(folder.root() / "log");
+    make_folder(folder.alive());
+    lock = lock_folder(folder);
+  });
   root_first(control, [&] {
     const auto index = options.dry_run ? index_if_there(folder) : folder.index();
     data = data::open_sources(settings.data, StreamKey(static_cast<uint64_t>(settings.seed)), index);
-    if (!options.dry_run && control.is_root()) {
-      make_folder(folder.root() / "log");
-      make_folder(folder.alive());
-    }
   });
   comm::together(control, [&] {
     log = std::make_unique<Log>(options.dry_run ? std::filesystem::path() : folder.log(control.rank()),
                                 control.is_root());
     const auto alive = options.dry_run ? std::filesystem::path() : folder.alive();
-    beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start, [&] { signals.request_stop(); });
+    const auto limits = comm::WatchdogLimits{settings.safety.silent_seconds, settings.safety.late_seconds};
+    beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start,
+                                        comm::Beat::Calls{.on_stop = [&] { signals.request_stop(); },
+                                                          .call = [&] { return world.current_call(); },
+                                                          .on_lost = give_up_call(control, *log)},
+                                        limits);
+  });
+  TimeBudget time(seconds_left(options), [&] {
+    log->info("the time of this job is nearly over: saving and stopping");
+    signals.request_stop();
   });
   const std::stop_callback tell_others(signals.token(), [&] { beat->ask_stop(); });
 
@@ -171,7 +216,8 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
                 *data.test,
                 *task,
                 fetching.fetching(),
-                data.calibration.get()};
+                data.calibration.get(),
+                [&](double seconds) { time.note_save(seconds); }};
   comm::together(control, [&] { check_inputs(run, wanted, options.config.string()); });
   if (options.dry_run) {
     comm::together(control, [&] {
@@ -183,10 +229,12 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     if (control.is_root()) claim_folder(run, wanted);
   });
   log_start(run, world, threads);
+  if (lock) log_lock(*lock, *log);
   if (run.is_root()) std::ranges::for_each(data.notes, [&](const std::string& note) { log->warn(note); });
   comm::together(control, [&] { log_teacher(run); });
   const int code = run_phases(run, wanted);
   fetching.report(control, *log);
+  if (lock) lock->clear();
   return code;
 }
 

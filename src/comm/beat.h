@@ -8,34 +8,36 @@
 #include <string>
 #include <vector>
 
-namespace acm::comm {
+#include "comm/beat_state.h"
+#include "comm/watchdog.h"
 
-// What a rank tells the others through its beat file.
-struct BeatState {
-  int64_t counter = 0;  // grows with each beat: a reader judges age by whether it moves
-  std::string run;      // the same on all ranks of one start and new for each start
-  std::string host;
-  int64_t pid = 0;
-  std::string phase;
-  std::string site;  // phase 1: the site in training
-  int64_t step = 0;
-  int64_t sites_done = 0;  // phase 1: of this rank's own
-  bool stop_asked = false;
-};
+namespace acm::comm {
 
 // A thread that rewrites `folder`/rank-00003 about once a second (more slowly where there are hundreds of ranks),
 // without MPI, and reads the files of the other ranks: the road on which progress and stop requests travel while ranks
 // have no collective in common. Files of another start are ignored. update() and ask_stop() may be called from any
 // thread. With an empty folder nothing is written or read (a dry run). A folder that cannot be written is an
 // Error(kUsage) of the constructor; a later beat that cannot be written is made up for by the next.
+// The thread also looks whether the run can still go on (watchdog.h).
 class Beat {
  public:
-  // `on_stop` is called once, from the beat's thread, when another rank of the same run has asked to stop.
-  Beat(std::filesystem::path folder, int rank, int size, std::string run, std::function<void()> on_stop);
+  // What a beat calls, from its thread. `on_stop`: once, when another rank of the same run has asked to stop. `call`:
+  // the collective that this rank is in. `on_lost`: once, with the sentence of a watchdog that gives the run up. The
+  // last two may be empty: then nobody watches.
+  struct Calls {
+    std::function<void()> on_stop;
+    std::function<Call()> call = {};
+    std::function<void(const std::string& why)> on_lost = {};
+  };
+  Beat(std::filesystem::path folder, int rank, int size, std::string run, Calls calls, WatchdogLimits limits = {});
   ~Beat();
   Beat(const Beat&) = delete;
 
   void update(const std::function<void(BeatState&)>& change);
+  // A step of a training loop is over; the ranks of a group that takes steps in common are soon to meet again.
+  void note_step(int64_t step);
+  // What comes now may take as long as it likes.
+  void note_pause();
   // Has the thread write the request at once, without waiting for it; idempotent.
   void ask_stop();
   // The newest state read of every rank, own included; empty where nothing was read yet.

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "comm/call.h"
 #include "comm/communicator.h"
 
 namespace acm::comm {
@@ -34,6 +35,8 @@ class World {
   const Place& place() const;
   // Collective. The groups of all ranks; `checked` wraps both in the checked communicator. Valid as long as the World.
   Groups connect(bool checked);
+  // The collective that this rank is in, or was in last; from any thread.
+  Call current_call() const;
   // Ends all ranks with this exit code, from any thread, without waiting for anyone.
   [[noreturn]] void abort(int code) noexcept;
   // "Open MPI 4.1.4"

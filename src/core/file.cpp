@@ -46,7 +46,10 @@ void sync_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 FileHandle::FileHandle(const std::filesystem::path& path, Mode mode)
-    : path_(path), descriptor_(open_file(path, mode == Mode::kRead ? O_RDONLY : O_RDWR | O_NOFOLLOW, Fault::kData)) {}
+    : path_(path),
+      descriptor_(open_file(path,
+                            mode == Mode::kRead ? O_RDONLY : O_RDWR | O_NOFOLLOW | (mode == Mode::kMake ? O_CREAT : 0),
+                            Fault::kData)) {}
 
 FileHandle::~FileHandle() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -92,6 +95,10 @@ void FileHandle::write(const void* from, int64_t bytes, int64_t offset) const {
 void FileHandle::sync() const {
   if (::fsync(descriptor_) != 0)
     throw errno_error("cannot make " + path_.string() + " durable", errno, Fault::kResource);
+}
+
+void FileHandle::truncate() const {
+  if (::ftruncate(descriptor_, 0) != 0) throw errno_error("cannot empty " + path_.string(), errno, Fault::kResource);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(final_path)), partial_(final_) {

@@ -10,7 +10,8 @@ namespace acm {
 // An open file descriptor, closed by its destructor.
 class FileHandle {
  public:
-  enum class Mode { kRead, kWrite };  // kWrite: an existing file, in place; never through a symbolic link
+  // kWrite: an existing file, in place; kMake: likewise, made where it is missing. Neither through a symbolic link.
+  enum class Mode { kRead, kWrite, kMake };
   FileHandle(const std::filesystem::path& path, Mode mode);
   ~FileHandle();
   FileHandle(FileHandle&& other) noexcept;
@@ -21,6 +22,8 @@ class FileHandle {
   void read(void* to, int64_t bytes, int64_t offset) const;
   void write(const void* from, int64_t bytes, int64_t offset) const;
   void sync() const;
+  void truncate() const;  // to nothing
+  int descriptor() const { return descriptor_; }
 
  private:
   std::filesystem::path path_;

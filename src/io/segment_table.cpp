@@ -120,4 +120,18 @@ SegmentCheck read_segment_table(const FileHandle& file) {
   return check;
 }
 
+SegmentTable verified_segment(const std::filesystem::path& path) {
+  const FileHandle file(path, FileHandle::Mode::kRead);
+  const auto [table, fault] = read_segment_table(file);
+  if (!fault.empty()) throw Error(Fault::kData, path.string() + " is " + fault);
+  for (const auto& [name, stored] : table.datasets) {
+    Digest digest;
+    digest_span(file, stored.offset, stored.offset + stored.bytes, digest);
+    if (const auto found = digest.hex(); found != stored.digest)
+      throw Error(Fault::kData, path.string() + " is damaged: " + name + " has the digest " + found + ", expected " +
+                                    stored.digest);
+  }
+  return table;
+}
+
 }  // namespace acm::io

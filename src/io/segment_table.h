@@ -38,4 +38,8 @@ struct SegmentCheck {
 };
 SegmentCheck read_segment_table(const FileHandle& file);
 
+// The table of a segment file of which every byte is as it was written, payloads included: all of it is read. Error
+// (kData) names the file, and the dataset whose digest differs.
+SegmentTable verified_segment(const std::filesystem::path& path);
+
 }  // namespace acm::io

@@ -31,7 +31,7 @@ void DistillSite::visit_state(train::StateVisitor& visitor) { visit_parameters(l
 void DistillSite::start() { start_learners(run_, reader_.capture(), site_, reader_, layer_); }
 
 train::TrainerConfig DistillSite::trainer_config() const {
-  auto config = config_.trainer();
+  auto config = run_.settings.trainer(config_);
   config.micro_batches = config_.slices / team_.size();
   config.order = config_.slices == 1 ? train::SumOrder::kAsTheyCome : train::SumOrder::kTree;
   return config;

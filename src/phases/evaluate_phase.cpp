@@ -23,7 +23,8 @@ Json evaluations_of(const Run& run, PhaseId phase, Model& model, const std::stri
   }
   const double budget = run.settings.acm.budget;
   const bool reachable = budget >= least_learner_share(cost_model(*model.backbone));
-  if (phase == PhaseId::kFinetune && run.calibration_data && reachable) {
+  const bool has_gates = phase == PhaseId::kGating || phase == PhaseId::kFinetune;
+  if (has_gates && run.calibration_data && reachable) {
     const auto found = calibrate(model, name, *run.calibration_data, evaluator, {budget}, run.log).budgets.at(budget);
     list.push_back(evaluate_at(model, run.test_data, evaluator, budget, found));
   }

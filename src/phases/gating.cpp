@@ -91,6 +91,7 @@ class Gating final : public train::Phase {
   }
 
   void finish() override {
+    if (allocation_ && config_.label_share < 1) allocation_->meet_budget(run_, reader_, *model_.backbone);
     comm::together(run_.groups.control, [&] {
       if (!run_.is_root()) return;
       save_model(run_.folder.model(PhaseId::kGating), *model_.backbone, "gating",

@@ -125,21 +125,26 @@ void check_identity(const Run& run, PhaseId phase) {
                                  " to begin the phase anew");
 }
 
-std::function<void(int64_t)> beat_steps(comm::Beat& beat) {
-  return [&beat](int64_t step) { beat.update([&](comm::BeatState& state) { state.step = step; }); };
+train::TrainerOutlets outlets(const Run& run, Progress& progress, train::MetricsFile* metrics_file) {
+  return {.log = run.log,
+          .progress = progress,
+          .metrics_file = metrics_file,
+          .on_step = [&beat = run.beat](int64_t step) { beat.note_step(step); },
+          .on_pause = [&beat = run.beat] { beat.note_pause(); },
+          .on_saved = run.on_saved};
 }
 
 TrainingOnAllRanks::TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase& phase)
     : stop_(run.stop), trainer_([&]() -> train::Trainer {
         if (run.is_root()) metrics_.emplace(run.folder.metrics());
         run.beat.update([&](comm::BeatState& state) { state.phase = phase.name(); });
-        auto config = training_of(run.settings, id).trainer();
+        auto config = run.settings.trainer(training_of(run.settings, id));
         config.cut_unit = cut_unit(run.settings, id);
         return {phase,
                 config,
                 run.groups,
                 run.folder.checkpoints(id),
-                {run.log, run.progress, metrics_ ? &*metrics_ : nullptr, beat_steps(run.beat)}};
+                outlets(run, run.progress, metrics_ ? &*metrics_ : nullptr)};
       }()) {}
 
 train::Outcome train_on_all_ranks(const Run& run, PhaseId id, train::Phase& phase) {

@@ -33,6 +33,7 @@ struct Run {
   const nn::Task& task;
   data::Fetching fetching = {};                        // how this rank fetches samples
   const data::DataSource* calibration_data = nullptr;  // budgets are met on it, no phase trains on it; null: none
+  std::function<void(double seconds)> on_saved = {};   // hears how long each checkpoint took; may be empty
 
   int rank() const { return groups.control.rank(); }
   int ranks() const { return groups.control.size(); }
@@ -53,8 +54,8 @@ std::filesystem::path teacher_model(const Settings& settings, const RunFolder& f
 // 0 only.
 void check_identity(const Run& run, PhaseId phase);
 
-// Sends a trainer's steps to the beat.
-std::function<void(int64_t)> beat_steps(comm::Beat& beat);
+// What a trainer tells: steps and pauses to the beat, the rest to the run. `metrics_file` may be null.
+train::TrainerOutlets outlets(const Run& run, Progress& progress, train::MetricsFile* metrics_file);
 
 // A phase in training over all ranks, with the settings of its section and checkpoints in its folder. Collective.
 class TrainingOnAllRanks {

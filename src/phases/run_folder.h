@@ -21,6 +21,7 @@ class RunFolder {
   std::filesystem::path metrics() const { return root_ / "metrics.jsonl"; }
   std::filesystem::path log(int rank) const;
   std::filesystem::path alive() const { return root_ / "alive"; }
+  std::filesystem::path lock() const { return root_ / "lock"; }
   std::filesystem::path cache() const { return root_ / "cache"; }
   std::filesystem::path index() const { return root_ / "index"; }  // of folders and shards of images
   std::filesystem::path checkpoints(PhaseId phase) const { return root_ / ("phase" + std::to_string(number(phase))); }

@@ -119,6 +119,9 @@ void describe_training_phases(Fields& fields, Settings& s) {
              "allocation: what an error at a site costs: measured in the teacher's outputs, or 1");
   fields.add("label_samples", s.gating.label_samples, positive(),
              "allocation: captured samples on which weights and the price of a learner are measured");
+  fields.add("label_share", s.gating.label_share, more_than_at_most(0, 1),
+             "allocation: labels spend this share of acm.budget, and the trained gates are then shifted to spend all of it "
+             "(docs/methods.md); 1: labels spend acm.budget, and nothing is shifted");
 
   fields.section("finetune", "Phase 3: everything is trained end to end under the budget (paper, section 3.4). Adam.");
   describe_training(fields, s.finetune, "samples", "model-phase2.safetensors");
@@ -136,14 +139,43 @@ void describe_training_phases(Fields& fields, Settings& s) {
       "counts over which the entropy is taken: those a site may choose, or 0..N everywhere as in the authors' code");
 }
 
+void describe_checkpoints(Fields& fields, CheckpointsConfig& c) {
+  fields.section("checkpoints", "How checkpoints are kept; each phase has its own save_every (docs/checkpoints.md).");
+  fields.add("save_minutes", c.save_minutes, not_negative(), "minutes between checkpoints, beside save_every; 0: off",
+             Effect::kOperation);
+  fields.add("keep_last", c.keep_last, between(2, 1000000), "newest checkpoints that stay", Effect::kOperation);
+  fields.add("keep_best", c.keep_best, any(), "the one with the lowest training loss stays as well", Effect::kOperation);
+  fields.add("on_failed_save", c.on_failed_save, one_of({"stop", "continue"}),
+             "a checkpoint that cannot be written ends the run, or is reported and tried again at the next interval",
+             Effect::kOperation);
+}
+
+void describe_safety(Fields& fields, SafetyConfig& c) {
+  fields.section("safety", "What is done about ranks and numbers that go wrong.");
+  fields.add("rollbacks", c.rollbacks, not_negative(),
+             "how often a start of a phase goes back to its last checkpoint and leaves out a step whose numbers were not "
+             "finite; after that they end the run",
+             Effect::kOperation);
+  fields.add("silent_seconds", c.silent_seconds, positive(),
+             "a rank that gives no sign of life for so long is taken for dead, and all end", Effect::kOperation);
+  fields.add("late_seconds", c.late_seconds, positive(),
+             "a rank that the others have waited for so long inside a step (or five times as long as the slowest step) is "
+             "taken for hung, and all end",
+             Effect::kOperation);
+}
+
 }  // namespace
 
-train::TrainerConfig TrainingConfig::trainer() const {
-  return {.micro_batches = micro_batches,
-          .learning_rate = learning_rate,
-          .warmup_steps = warmup_steps,
-          .save_every = save_every,
-          .log_every = log_every};
+train::TrainerConfig Settings::trainer(const TrainingConfig& phase) const {
+  return {.micro_batches = phase.micro_batches,
+          .learning_rate = phase.learning_rate,
+          .warmup_steps = phase.warmup_steps,
+          .save_every = phase.save_every,
+          .save_minutes = checkpoints.save_minutes,
+          .retention = {.keep_last = checkpoints.keep_last, .keep_best = checkpoints.keep_best},
+          .go_on_unsaved = checkpoints.on_failed_save == "continue",
+          .rollbacks = safety.rollbacks,
+          .log_every = phase.log_every};
 }
 
 int64_t TrainingConfig::steps_over(int64_t items) const {
@@ -177,6 +209,8 @@ Fields Settings::describe() {
   describe_gate(fields, gate);
   describe_cache(fields, cache);
   describe_training_phases(fields, *this);
+  describe_checkpoints(fields, checkpoints);
+  describe_safety(fields, safety);
   fields.section("evaluate", "Evaluation on the test samples.");
   fields.add("micro_batch", evaluate.micro_batch, positive(), "samples that go through the model at once");
   return fields;

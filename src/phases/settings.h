@@ -54,7 +54,6 @@ struct TrainingConfig {
   double learning_rate = 1e-3;
   int64_t warmup_steps = 0, save_every = 200, log_every = 20;
 
-  train::TrainerConfig trainer() const;
   // steps where they are given, else floor(epochs * items / batch).
   int64_t steps_over(int64_t items) const;
 };
@@ -73,6 +72,7 @@ struct GatingConfig : TrainingConfig {
   double tau = 1.2;
   std::string site_weights = "measured";
   int64_t label_samples = 256;
+  double label_share = 0.8;
 };
 
 struct FinetuneConfig : TrainingConfig {
@@ -81,6 +81,20 @@ struct FinetuneConfig : TrainingConfig {
   double teacher_weight = 0;
   double budget_weight = 0.1, entropy_weight = 0.05, diversity_weight = 0.05;
   std::string entropy_bins = "allowed";
+};
+
+// How the phases' checkpoints are kept. Each phase has its own save_every.
+struct CheckpointsConfig {
+  double save_minutes = 0;
+  int64_t keep_last = 2;
+  bool keep_best = false;
+  std::string on_failed_save = "stop";
+};
+
+// What is done about ranks and numbers that go wrong.
+struct SafetyConfig {
+  int64_t rollbacks = 0;
+  double silent_seconds = 10, late_seconds = 30;
 };
 
 struct EvaluateConfig {
@@ -102,6 +116,8 @@ struct Settings {
   DistillConfig distill;
   GatingConfig gating;
   FinetuneConfig finetune;
+  CheckpointsConfig checkpoints;
+  SafetyConfig safety;
   EvaluateConfig evaluate;
 
   Settings();
@@ -111,6 +127,8 @@ struct Settings {
   std::vector<std::string> broken_rules() const;
 
   at::ScalarType dtype() const;
+  // Of a phase, with what [checkpoints] and [safety] add.
+  train::TrainerConfig trainer(const TrainingConfig& phase) const;
   SurgeryConfig surgery() const;
   GateConfig gate_config() const;
 };

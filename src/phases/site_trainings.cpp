@@ -68,7 +68,7 @@ class SiteTrainings::Site {
       : phase_(run, site, reader, *team.control),
         progress_(run, all_sites, site.name),
         trainer_(phase_, phase_.trainer_config(), {*team.data, *team.control}, run.folder.site(site.name),
-                 {run.log, progress_, metrics_of(run, site, *team.control), beat_steps(run.beat)}) {}
+                 outlets(run, progress_, metrics_of(run, site, *team.control))) {}
 
   bool is_finished() const { return is_finished_; }
   const std::string& name() const { return name_; }

@@ -1,90 +1,18 @@
 #include "train/checkpoint.h"
 
-#include <algorithm>
-#include <cstdio>
+#include <c10/util/Exception.h>
 
-#include "core/error.h"
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
 #include "core/file.h"
-#include "io/safetensors.h"
-#include "train/manifest.h"
+#include "train/checkpoint_files.h"
 
 namespace acm::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string shard_name(int rank) {
-  char name[48];
-  std::snprintf(name, sizeof name, "rank-%05d.safetensors", rank);
-  return name;
-}
-
-void remove_step(const fs::path& step_folder) {
-  std::error_code failure;
-  fs::remove(step_folder / "manifest.json", failure);  // first: a step without a manifest does not exist
-  if (!failure) fs::remove_all(step_folder, failure);
-  if (failure) throw errno_error("cannot remove the checkpoint " + step_folder.string(), failure.value());
-}
-
-// An empty folder for a step, and none left of saves that did not come to their end.
-void prepare(const fs::path& folder, int64_t step) {
-  make_folder(folder);
-  for (const int64_t other : steps_in(folder)) {
-    const fs::path place = folder / step_name(other);
-    if (other == step || !has_manifest(place)) remove_step(place);
-  }
-  make_folder(folder / step_name(step));
-  FileHandle(folder, FileHandle::Mode::kRead).sync();
-}
-
-// The tensors that `rank` of `size` writes: from the largest to the smallest, each to the rank with the fewest bytes.
-io::NamedTensors share_of(const TensorMap& tensors, int rank, int size) {
-  std::vector<std::pair<std::string, at::Tensor>> order(tensors.begin(), tensors.end());
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto& a, const auto& b) { return a.second.nbytes() > b.second.nbytes(); });
-  std::vector<size_t> bytes(static_cast<size_t>(size));
-  io::NamedTensors share;
-  for (const auto& [name, tensor] : order) {
-    const auto least = std::min_element(bytes.begin(), bytes.end());
-    *least += tensor.nbytes();
-    if (least - bytes.begin() == rank) share[name] = tensor;
-  }
-  return share;
-}
-
-// Writes a shard, reads it back and compares.
-TensorRecords write_shard(const fs::path& path, const io::NamedTensors& tensors) {
-  TensorRecords records;
-  if (tensors.empty()) return records;
-  io::write_safetensors(path, tensors);
-  const io::SafetensorsFile written(path);
-  for (const auto& [name, tensor] : tensors) {
-    const std::string expected = io::digest_of_tensor(tensor), found = io::digest_of_tensor(written.read(name));
-    if (found != expected) {
-      throw Error(Fault::kResource, "cannot save " + name + " in " + path.string() + ": read back, it has the digest " +
-                                        found + ", expected " + expected + "; the disk does not keep what it is given");
-    }
-    records[name] = {path.filename().string(), expected};
-  }
-  return records;
-}
-
-// Everything that a checkpoint holds, verified; Error names what is damaged.
-State read_step(const fs::path& step_folder) {
-  const Manifest manifest = read_manifest(step_folder);
-  State state{.tensors = {}, .scalars = manifest.scalars};
-  std::map<std::string, io::SafetensorsFile> shards;
-  for (const auto& [name, record] : manifest.tensors) {
-    const io::SafetensorsFile& shard = shards.try_emplace(record.file, step_folder / record.file).first->second;
-    if (!shard.contains(name)) throw Error(Fault::kData, shard.path().string() + " is damaged: it lacks " + name);
-    at::Tensor& tensor = state.tensors[name] = shard.read(name);
-    if (const std::string found = io::digest_of_tensor(tensor); found != record.digest) {
-      throw Error(Fault::kData, shard.path().string() + " is damaged: " + name + " has the digest " + found +
-                                    ", expected " + record.digest);
-    }
-  }
-  return state;
-}
 
 // The steps with a manifest that the root sees, the same list on every rank, newest first.
 std::vector<int64_t> published_steps(const fs::path& folder, comm::Communicator& group) {
@@ -101,37 +29,98 @@ std::vector<int64_t> published_steps(const fs::path& folder, comm::Communicator&
   return steps;
 }
 
+// The step's own tensors go on changing while the copy is written.
+io::NamedTensors copied(io::NamedTensors share) {
+  for (auto& [name, tensor] : share) tensor = tensor.clone();
+  return share;
+}
+
 }  // namespace
 
-CheckpointStore::CheckpointStore(fs::path folder, comm::Communicator& group, Log& log)
-    : folder_(std::move(folder)), group_(group), log_(log) {}
+CheckpointStore::CheckpointStore(fs::path folder, comm::Communicator& group, Log& log, Retention retention)
+    : folder_(std::move(folder)), group_(group), log_(log), retention_(retention) {}
 
-void CheckpointStore::save(int64_t step, const Parts& parts) {
-  const fs::path place = folder_ / step_name(step);
-  comm::together(group_, [&] {
-    if (group_.is_root()) prepare(folder_, step);
-  });
+fs::path CheckpointStore::place() const { return folder_ / step_name(step_); }
+
+void CheckpointStore::begin(int64_t step, const Parts& parts, std::optional<double> loss) {
+  TORCH_CHECK(stage_ == Stage::kIdle, "a save is under way");
+  watch_.restart();
   const State state = state_of(parts);
-  TensorRecords mine;
   comm::together(group_, [&] {
-    mine = write_shard(place / shard_name(group_.rank()), share_of(state.tensors, group_.rank(), group_.size()));
+    if (group_.is_root()) prepare_step(folder_, step, checkpoint_bytes(state));
   });
-  const std::vector<std::string> written = comm::all_gather_strings(group_, to_json(mine).dump());
-  comm::together(group_, [&] {
-    if (!group_.is_root()) return;
-    Manifest manifest{.scalars = state.scalars, .tensors = {}};
-    for (const std::string& records : written) manifest.tensors.merge(records_from(Json::parse(records, "a shard")));
-    write_manifest(place, manifest);
-    remove_all_but(step);
+  step_ = step;
+  stage_ = Stage::kShards;
+  manifest_ = {.scalars = state.scalars, .tensors = {}, .loss = loss};
+  failure_.reset();
+  work_ = std::async(std::launch::async, [this, path = place() / shard_name(group_.rank()),
+                                          share = copied(share_of(state.tensors, group_.rank(), group_.size()))] {
+    check_finite(share, step_);
+    records_ = write_shard(path, share);
   });
 }
 
-// Keeps `step` and the newest before it. What is newer was passed over at loading as damaged.
-void CheckpointStore::remove_all_but(int64_t step) {
-  std::vector<int64_t> steps = steps_in(folder_);
-  const auto own = std::find(steps.begin(), steps.end(), step);
-  steps.erase(own == steps.begin() ? own : own - 1, own + 1);
+CheckpointStore::Outcome CheckpointStore::outcome() {
+  if (work_.valid()) {
+    if (work_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return Outcome::kBusy;
+    try {
+      work_.get();
+    } catch (const Error& error) {
+      failure_ = error;
+    }
+  }
+  return failure_ ? Outcome::kFailed : Outcome::kDone;
+}
+
+std::optional<CheckpointStore::Saved> CheckpointStore::advance() {
+  if (stage_ == Stage::kManifest) {
+    stage_ = Stage::kIdle;
+    return Saved{step_, watch_.seconds()};
+  }
+  const std::vector<std::string> records = comm::all_gather_strings(group_, to_json(records_).dump());
+  stage_ = Stage::kManifest;
+  if (group_.is_root()) work_ = std::async(std::launch::async, [this, records] { publish(records); });
+  return std::nullopt;
+}
+
+void CheckpointStore::publish(const std::vector<std::string>& records) {
+  for (const std::string& each : records) manifest_.tensors.merge(records_from(Json::parse(each, "a shard")));
+  write_manifest(place(), manifest_);
+  remove_others();
+}
+
+// What was written is removed by the next save's preparation.
+void CheckpointStore::give_up() {
+  if (work_.valid()) work_.wait();
+  outcome();
+  stage_ = Stage::kIdle;
+  comm::together(group_, [&] {
+    if (failure_) throw Error(*failure_);
+  });
+  TORCH_CHECK(false, "no rank failed to save");
+}
+
+std::optional<CheckpointStore::Saved> CheckpointStore::finish() {
+  while (is_saving()) {
+    if (work_.valid()) work_.wait();
+    const auto worst = comm::all_reduce_number(group_, static_cast<int64_t>(outcome()), comm::ReduceOp::kMax);
+    if (worst == static_cast<int64_t>(Outcome::kFailed)) give_up();
+    if (const auto saved = advance()) return saved;
+  }
+  return std::nullopt;
+}
+
+CheckpointStore::Saved CheckpointStore::save(int64_t step, const Parts& parts, std::optional<double> loss) {
+  begin(step, parts, loss);
+  return *finish();
+}
+
+// What is newer was passed over at loading as damaged.
+void CheckpointStore::remove_others() {
+  const auto steps = steps_in(folder_);
+  const auto kept = kept_steps({steps.begin(), std::ranges::find(steps, step_)});
   for (const int64_t other : steps) {
+    if (other == step_ || std::ranges::find(kept, other) != kept.end()) continue;
     try {
       remove_step(folder_ / step_name(other));
     } catch (const Error& failure) {
@@ -140,19 +129,34 @@ void CheckpointStore::remove_all_but(int64_t step) {
   }
 }
 
+// Of the steps before the one that was just saved, ascending: the newest, and the best of all.
+std::vector<int64_t> CheckpointStore::kept_steps(const std::vector<int64_t>& older) const {
+  const auto newest = std::min<size_t>(older.size(), static_cast<size_t>(retention_.keep_last - 1));
+  std::vector<int64_t> kept(older.end() - static_cast<std::ptrdiff_t>(newest), older.end());
+  if (!retention_.keep_best) return kept;
+  std::optional<int64_t> best;
+  double lowest = manifest_.loss.value_or(std::numeric_limits<double>::infinity());
+  for (const int64_t step : older) {
+    const auto loss = loss_of_step(folder_ / step_name(step));
+    if (loss && *loss < lowest) best = step, lowest = *loss;
+  }
+  if (best) kept.push_back(*best);
+  return kept;
+}
+
 std::optional<int64_t> CheckpointStore::load_latest(const Parts& parts) {
   for (const int64_t step : published_steps(folder_, group_)) {
-    const fs::path place = folder_ / step_name(step);
+    const fs::path step_folder = folder_ / step_name(step);
     State saved;
     try {
-      comm::together(group_, [&] { saved = read_step(place); });
+      comm::together(group_, [&] { saved = read_step(step_folder); });
     } catch (const Error& failure) {  // the same on every rank
       if (failure.fault() != Fault::kData) throw;
       if (group_.is_root())
         log_.warn("passing over the checkpoint of step " + std::to_string(step) + ": " + failure.what());
       continue;
     }
-    comm::together(group_, [&] { restore(parts, saved, place.string()); });
+    comm::together(group_, [&] { restore(parts, saved, step_folder.string()); });
     return step;
   }
   return std::nullopt;

@@ -41,8 +41,8 @@ bool has_manifest(const fs::path& step_folder) { return fs::exists(manifest_path
 void write_manifest(const fs::path& step_folder, const Manifest& manifest) {
   Json scalars = Json::object();
   for (const auto& [name, value] : manifest.scalars) scalars[name] = value;
-  const Json content =
-      Json::object({{"format", kFormat}, {"scalars", scalars}, {"tensors", to_json(manifest.tensors)}});
+  Json content = Json::object({{"format", kFormat}, {"scalars", scalars}, {"tensors", to_json(manifest.tensors)}});
+  if (manifest.loss) content["loss"] = *manifest.loss;
   const Json whole = Json::object({{"content", content}, {"digest", digest_of(content.dump())}});
   replace_file(manifest_path(step_folder), whole.dump(1) + "\n");
 }
@@ -62,7 +62,16 @@ Manifest read_manifest(const fs::path& step_folder) {
   }
   Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
   for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
+  if (const Json* loss = content.find("loss")) manifest.loss = loss->as_double();
   return manifest;
+}
+
+std::optional<double> loss_of_step(const fs::path& step_folder) {
+  try {
+    return read_manifest(step_folder).loss;
+  } catch (const Error&) {  // a damaged step is no candidate
+    return std::nullopt;
+  }
 }
 
 std::string step_name(int64_t step) {

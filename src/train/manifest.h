@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ using TensorRecords = std::map<std::string, TensorRecord>;
 struct Manifest {
   ScalarMap scalars;
   TensorRecords tensors;
+  std::optional<double> loss = std::nullopt;  // of the rows before it; for keeping the best
 };
 
 Json to_json(const TensorRecords& records);
@@ -28,6 +30,8 @@ bool has_manifest(const std::filesystem::path& step_folder);
 void write_manifest(const std::filesystem::path& step_folder, const Manifest& manifest);
 // Error(kData) where it is damaged, Error(kUsage) where it is of another format.
 Manifest read_manifest(const std::filesystem::path& step_folder);
+// The loss that a step's manifest notes; nothing where there is none or the manifest cannot be read.
+std::optional<double> loss_of_step(const std::filesystem::path& step_folder);
 
 // "step-00001000", and the steps that have such a folder, lowest first.
 std::string step_name(int64_t step);

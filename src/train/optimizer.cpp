@@ -25,11 +25,15 @@ Optimizer::Optimizer(std::vector<ParameterGroup> groups) : groups_(std::move(gro
   }
 }
 
+std::vector<NamedParameter> Optimizer::named_parameters() const {
+  std::vector<NamedParameter> all;
+  for (const ParameterGroup& group : groups_) all.insert(all.end(), group.parameters.begin(), group.parameters.end());
+  return all;
+}
+
 std::vector<at::Tensor> Optimizer::parameters() const {
   std::vector<at::Tensor> all;
-  for (const ParameterGroup& group : groups_) {
-    for (const NamedParameter& parameter : group.parameters) all.push_back(parameter.tensor);
-  }
+  for (const NamedParameter& parameter : named_parameters()) all.push_back(parameter.tensor);
   return all;
 }
 

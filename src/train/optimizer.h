@@ -13,7 +13,9 @@ class Optimizer final : public Stateful {
  public:
   explicit Optimizer(std::vector<ParameterGroup> groups);
 
-  std::vector<at::Tensor> parameters() const;  // of all groups, in order
+  // Of all groups, in order.
+  std::vector<NamedParameter> named_parameters() const;
+  std::vector<at::Tensor> parameters() const;
 
   // L2 norm of each group's gradients; a parameter without a gradient counts as zero.
   std::vector<double> gradient_norms() const;

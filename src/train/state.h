@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace acm::train {
 
@@ -22,5 +24,8 @@ class Stateful {
   virtual ~Stateful() = default;
   virtual void visit_state(StateVisitor& visitor) = 0;
 };
+
+// Named parts of what a checkpoint holds: {"phase", &phase}, {"optimizer", &optimizer}, ...
+using Parts = std::vector<std::pair<std::string_view, Stateful*>>;
 
 }  // namespace acm::train

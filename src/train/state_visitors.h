@@ -3,7 +3,7 @@
 #include <map>
 #include <string>
 
-#include "train/checkpoint.h"
+#include "train/state.h"
 
 namespace acm::train {
 

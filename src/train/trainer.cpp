@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/stopwatch.h"
+#include "train/not_finite.h"
 
 namespace acm::train {
 namespace {
@@ -61,7 +61,7 @@ Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups,
       config_(config),
       groups_(groups),
       outlets_(std::move(outlets)),
-      store_(checkpoints, groups.control, outlets_.log),
+      store_(checkpoints, groups.control, outlets_.log, config.retention),
       optimizer_(phase.parameter_groups()),
       reducer_(optimizer_.parameters(), groups.data, GradientReducer::kBucketBytes, config.order),
       learning_rate_{.peak = config.learning_rate, .warmup_steps = config.warmup_steps, .steps = phase.steps()} {
@@ -80,27 +80,40 @@ Outcome Trainer::run(std::stop_token stop, int64_t until_step) {
   bool stopped = false;
   if (!std::exchange(started_, true)) phase_.start();
   while (step_ < last && !stopped) {
-    take_step();
-    ++step_;
+    const bool skipped = skipped_.contains(step_);
+    if (!skipped) compute_gradients();
     const Agreement all = agree(stop);
-    if (all.not_finite) fail_not_finite();
+    if (!skipped && all.not_finite && goes_back()) continue;
+    if (!skipped) update();
+    ++step_;
     stopped = all.stop;
-    if (due(config_.log_every) || step_ == phase_.steps()) write_row();
+    if (metrics_.steps() > 0 && (due(config_.log_every) || step_ == phase_.steps())) write_row();
     if (due(config_.evaluate_every)) evaluate();
     report_progress();
     if (outlets_.on_step) outlets_.on_step(step_);
+    tend_save(all);
     const bool pause = stopped || step_ == last;
-    if ((due(config_.save_every) || pause) && step_ < phase_.steps()) save();
+    if (pause && step_ < phase_.steps()) {
+      save_at_pause(stopped);
+    } else if ((due(config_.save_every) || all.save_due) && step_ < phase_.steps()) {
+      begin_save();
+    }
   }
+  pause();
   if (stopped || step_ == phase_.steps()) outlets_.progress.finish(phase_.name());
   if (step_ < phase_.steps()) return stopped ? Outcome::kStopped : Outcome::kFinished;
+  finish_save();
   phase_.finish();
   return Outcome::kFinished;
 }
 
-void Trainer::take_step() {
+std::vector<data::Slice> Trainer::slices() const {
+  return slices_of_rank(groups_.control, config_.micro_batches, config_.cut_unit, step_);
+}
+
+void Trainer::compute_gradients() {
   const Stopwatch watch;
-  const auto slices = slices_of_rank(groups_.control, config_.micro_batches, config_.cut_unit, step_);
+  const auto slices = this->slices();
   phase_.begin_step(slices);
   reducer_.zero();
   at::Tensor total;
@@ -117,10 +130,15 @@ void Trainer::take_step() {
   loss_ = total.item<double>();
   norms_ = optimizer_.gradient_norms();
   finite_ = std::isfinite(loss_) && std::isfinite(norm_of_all(norms_));
-  if (finite_) optimizer_.step(learning_rate_.at(step_), norms_);
+  seconds_ += watch.seconds();
+  note_fetching();
+}
+
+void Trainer::update() {
+  const Stopwatch watch;
+  optimizer_.step(learning_rate_.at(step_), norms_);
   seconds_ += watch.seconds();
   rate_ = static_cast<double>(metrics_.steps() * phase_.items_per_step()) / seconds_;
-  note_fetching();
 }
 
 void Trainer::note_fetching() {
@@ -133,28 +151,124 @@ void Trainer::note_fetching() {
 }
 
 Trainer::Agreement Trainer::agree(const std::stop_token& stop) {
-  at::Tensor flags = at::empty({2}, at::kLong);
+  at::Tensor flags = at::empty({4}, at::kLong);
   int64_t* values = flags.mutable_data_ptr<int64_t>();
   values[0] = stop.stop_requested();
   values[1] = !finite_;
+  values[2] = groups_.control.is_root() && config_.save_minutes > 0 && since_save_.seconds() >= 60 * config_.save_minutes;
+  values[3] = static_cast<int64_t>(store_.outcome());
   groups_.control.all_reduce(flags, comm::ReduceOp::kMax)->wait();
-  return {.stop = values[0] != 0, .not_finite = values[1] != 0};
+  return {.stop = values[0] != 0,
+          .not_finite = values[1] != 0,
+          .save_due = values[2] != 0,
+          .save = static_cast<CheckpointStore::Outcome>(values[3])};
 }
 
-void Trainer::fail_not_finite() {
+std::string Trainer::kept_text() const {
+  return saved_ ? "the checkpoint of step " + std::to_string(*saved_) + " was kept" : "there is no checkpoint yet";
+}
+
+// A number of this step is not finite, and nothing was updated by it: true where training goes on, at the last
+// checkpoint (at this step where there is none), and will leave the step out.
+bool Trainer::goes_back() {
+  pause();
   const double loss = comm::all_reduce_number(groups_.control, loss_, comm::ReduceOp::kSum);
-  const std::string kept =
-      saved_ ? "the checkpoint of step " + std::to_string(*saved_) + " was kept" : "there is no checkpoint yet";
-  throw Error(Fault::kInternal, name_of(phase_) + ", step " + std::to_string(step_) +
-                                    ": the loss or its gradient is not finite (loss " + number_text(loss) +
-                                    ", gradient norm " + number_text(norm_of_all(norms_)) + "); " + kept + "; lower " +
-                                    std::string(phase_.name()) + ".learning_rate or look at the data of this step")
-      .mark_shared();
+  const double norm = norm_of_all(norms_);
+  const std::string place = place_of_not_finite(groups_.control, optimizer_, [&] {
+    reducer_.zero();
+    Metrics unused;
+    double sum = 0;
+    for (const auto& slice : slices()) {
+      const at::Tensor slice_loss = phase_.loss(slice, unused);
+      slice_loss.backward();
+      sum += slice_loss.item<double>();
+    }
+    return sum;
+  });
+  finish_save();
+  const std::string what = name_of(phase_) + ", step " + std::to_string(step_ + 1) +
+                           ": the loss or its gradient is not finite (loss " + number_text(loss) + ", gradient norm " +
+                           number_text(norm) + "), first in " + place;
+  if (rollbacks_ == config_.rollbacks) {
+    const std::string often = rollbacks_ > 0 ? ", after " + std::to_string(rollbacks_) + " returns to a checkpoint" : "";
+    throw Error(Fault::kInternal, what + often + "; " + kept_text() + "; lower " + std::string(phase_.name()) +
+                                      ".learning_rate, look at the data of this step, or let safety.rollbacks leave it "
+                                      "out")
+        .mark_shared();
+  }
+  ++rollbacks_;
+  skipped_.insert(step_);
+  const int64_t bad = step_ + 1;
+  if (const auto loaded = store_.load_latest(parts())) step_ = *loaded;
+  if (groups_.control.is_root())
+    outlets_.log.warn(what + "; going on from step " + std::to_string(step_) + ", and step " + std::to_string(bad) +
+                      " will be left out (return " + std::to_string(rollbacks_) + " of " +
+                      std::to_string(config_.rollbacks) + " that safety.rollbacks allows)");
+  metrics_ = Metrics();
+  seconds_ = waited_seconds_ = save_seconds_ = 0;
+  finite_ = true;
+  if (outlets_.metrics_file != nullptr) outlets_.metrics_file->drop_after(phase_.name(), phase_.site(), step_);
+  return true;
 }
 
-void Trainer::save() {
-  store_.save(step_, parts());
-  saved_ = step_;
+void Trainer::tend_save(const Agreement& all) {
+  using Progress = CheckpointStore::Outcome;
+  if (!store_.is_saving() || all.save == Progress::kBusy) return;
+  const Stopwatch watch;
+  try {
+    if (all.save == Progress::kFailed) store_.give_up();
+    note_saved(store_.advance());
+  } catch (const Error& failure) {
+    save_failed(failure, config_.go_on_unsaved);
+  }
+  save_seconds_ += watch.seconds();
+}
+
+void Trainer::begin_save() {
+  pause();
+  finish_save();  // never more than one: a disk that is slower than the interval holds training up
+  const Stopwatch watch;
+  try {
+    store_.begin(step_, parts(), row_loss_);
+  } catch (const Error& failure) {
+    save_failed(failure, config_.go_on_unsaved);
+  }
+  since_save_.restart();
+  save_seconds_ += watch.seconds();
+}
+
+// A stop promises that all was saved, so there a failure is never passed over.
+void Trainer::save_at_pause(bool stopping) {
+  pause();
+  finish_save();
+  try {
+    note_saved(store_.save(step_, parts(), row_loss_));
+  } catch (const Error& failure) {
+    save_failed(failure, config_.go_on_unsaved && !stopping);
+  }
+}
+
+void Trainer::finish_save() {
+  const Stopwatch watch;
+  try {
+    note_saved(store_.finish());
+  } catch (const Error& failure) {
+    save_failed(failure, config_.go_on_unsaved);
+  }
+  save_seconds_ += watch.seconds();
+}
+
+void Trainer::note_saved(const std::optional<CheckpointStore::Saved>& saved) {
+  if (!saved) return;
+  saved_ = saved->step;
+  if (outlets_.on_saved) outlets_.on_saved(saved->seconds);
+}
+
+void Trainer::save_failed(const Error& failure, bool may_go_on) const {
+  const std::string what = name_of(phase_) + ", step " + std::to_string(step_) + ": " + failure.what() + "; " + kept_text();
+  if (!may_go_on || failure.fault() == Fault::kInternal)
+    throw Error(failure.fault(), what, failure.where()).mark_shared();
+  outlets_.log.error(what + "; training goes on, as checkpoints.on_failed_save asks");
 }
 
 void Trainer::write_row() {
@@ -162,14 +276,16 @@ void Trainer::write_row() {
   std::map<std::string, double> figures = metrics_.take(groups_.control);
   finish_fetch_figures(figures, steps, seconds_ * groups_.control.size());
   if (const auto loss = figures.find("loss"); loss != figures.end()) row_loss_ = loss->second;
-  append(Json::object({{"learning_rate", learning_rate_.at(step_ - 1)},
-                       {"gradient_norm", norm_of_all(norms_)},
-                       {std::string(phase_.unit()) + "_per_second", rate_}}),
-         figures);
-  seconds_ = waited_seconds_ = 0;
+  Json row = Json::object({{"learning_rate", learning_rate_.at(step_ - 1)},
+                           {"gradient_norm", norm_of_all(norms_)},
+                           {std::string(phase_.unit()) + "_per_second", rate_}});
+  if (save_seconds_ > 0) row["save_seconds"] = save_seconds_;
+  append(std::move(row), figures);
+  seconds_ = waited_seconds_ = save_seconds_ = 0;
 }
 
 void Trainer::evaluate() {
+  pause();
   Metrics metrics;
   phase_.evaluate(step_, metrics);
   append(Json::object({{"evaluation", true}}), metrics.take(groups_.control));

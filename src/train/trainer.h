@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "comm/world.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/stopwatch.h"
 #include "train/checkpoint.h"
 #include "train/gradient_reducer.h"
 #include "train/learning_rate.h"
@@ -26,17 +28,24 @@ struct TrainerConfig {
   double learning_rate = 1e-3;
   int64_t warmup_steps = 0;
   int64_t save_every = 200;    // steps; 0: only at a stop
+  double save_minutes = 0;     // beside save_every, by the first rank's clock; 0: off
+  Retention retention;
+  bool go_on_unsaved = false;  // after a save that failed; otherwise it ends the run
+  int64_t rollbacks = 0;       // how often numbers that are not finite send training back to the last checkpoint
   int64_t log_every = 20;      // steps to a row
   int64_t evaluate_every = 0;  // steps; 0: never
 };
 
-// What a trainer tells and to whom. `metrics_file` is null on ranks that do not write it; `on_step` (may be empty)
-// hears of each finished step.
+// What a trainer tells and to whom. `metrics_file` is null on ranks that do not write it; `on_step` hears of each
+// finished step, `on_pause` that something comes which is no step and may take long, `on_saved` of the seconds that a
+// save took; all three may be empty.
 struct TrainerOutlets {
   Log& log;
   Progress& progress;
   MetricsFile* metrics_file = nullptr;
   std::function<void(int64_t step)> on_step = {};
+  std::function<void()> on_pause = {};
+  std::function<void(double seconds)> on_saved = {};
 };
 
 // The slices of a group's rank in a step, in order: ranks x micro-batches cut the global batch, and rank r holds
@@ -54,25 +63,39 @@ class Trainer {
           TrainerOutlets outlets);
 
   // Collective. Trains to `until_step` or until a rank's `stop` is requested, and saves there; after the phase's last
-  // step Phase::finish() is called instead. Error(kInternal), the same on all ranks of the group, names phase, site and
-  // step where a number is not finite; the last checkpoint stays.
+  // step Phase::finish() is called instead. Errors are the same on all ranks of the group and name phase, site and
+  // step: kInternal where a number is not finite, kResource where a checkpoint cannot be written; the last checkpoint
+  // stays.
   Outcome run(std::stop_token stop, int64_t until_step);
   int64_t step() const { return step_; }
 
  private:
+  // What all ranks know after a step.
   struct Agreement {
-    bool stop, not_finite;
+    bool stop, not_finite, save_due;
+    CheckpointStore::Outcome save;  // of the save that is under way: the worst of all ranks
   };
-  void take_step();
+  std::vector<data::Slice> slices() const;
+  void compute_gradients();
+  void update();
   void note_fetching();
   Agreement agree(const std::stop_token& stop);
+  bool goes_back();
   Parts parts() { return {{"phase", &phase_}, {"optimizer", &optimizer_}}; }
-  void save();
+  void tend_save(const Agreement& all);
+  void begin_save();
+  void save_at_pause(bool stopping);
+  void finish_save();
+  void note_saved(const std::optional<CheckpointStore::Saved>& saved);
+  void save_failed(const Error& failure, bool may_go_on) const;
+  std::string kept_text() const;
   void write_row();
   void evaluate();
   void append(Json row, const std::map<std::string, double>& figures);  // where this rank writes the metrics file
   void report_progress();
-  [[noreturn]] void fail_not_finite();
+  void pause() const {
+    if (outlets_.on_pause) outlets_.on_pause();
+  }
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
 
   Phase& phase_;
@@ -95,6 +118,10 @@ class Trainer {
   double waited_seconds_ = 0;       // for samples, since the last row
   double wait_share_ = -1;          // of seconds_; negative where the phase fetches none
   std::optional<double> row_loss_;  // of the last row
+  Stopwatch since_save_;
+  double save_seconds_ = 0;  // that steps waited for saves, since the last row
+  int64_t rollbacks_ = 0;
+  std::set<int64_t> skipped_;  // steps whose batch gave numbers that were not finite
 };
 
 }  // namespace acm::train

@@ -5,27 +5,38 @@
 #include <mutex>
 #include <utility>
 
+#include "core/stopwatch.h"
+
 namespace acm::comm {
 
 struct CommunicationThread::Queue {
+  struct Task {
+    Call call;
+    std::packaged_task<void()> work;
+  };
+
   // Runs tasks until told to end and none is left.
   void serve() {
     std::unique_lock lock(mutex);
     while (true) {
       changed.wait(lock, [this] { return ended || !tasks.empty(); });
       if (tasks.empty()) return;
-      std::packaged_task<void()> task = std::move(tasks.front());
+      Task task = std::move(tasks.front());
       tasks.pop_front();
+      current = std::move(task.call);
+      current.is_over = false;
+      since.restart();
       lock.unlock();
-      task();
-      task = {};  // lets go of its tensor before the next one starts
+      task.work();
+      task.work = {};  // lets go of its tensor before the next one starts
       lock.lock();
+      current.is_over = true;
     }
   }
 
   // Returns the tasks that will not run, so that they die outside the lock.
-  std::deque<std::packaged_task<void()>> end(bool drop_tasks) {
-    std::deque<std::packaged_task<void()>> dropped;
+  std::deque<Task> end(bool drop_tasks) {
+    std::deque<Task> dropped;
     const std::lock_guard lock(mutex);
     ended = true;
     if (drop_tasks) dropped.swap(tasks);
@@ -35,7 +46,9 @@ struct CommunicationThread::Queue {
 
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::packaged_task<void()>> tasks;
+  std::deque<Task> tasks;
+  Call current;
+  Stopwatch since;  // current began
   bool ended = false;
 };
 
@@ -46,15 +59,22 @@ CommunicationThread::~CommunicationThread() {
   if (thread_.joinable()) abandon();
 }
 
-std::shared_future<void> CommunicationThread::post(std::function<void()> task) {
+std::shared_future<void> CommunicationThread::post(Call call, std::function<void()> task) {
   std::packaged_task<void()> packaged(std::move(task));
   std::shared_future<void> done = packaged.get_future().share();
   {
     const std::lock_guard lock(queue_->mutex);
-    queue_->tasks.push_back(std::move(packaged));
+    queue_->tasks.push_back({std::move(call), std::move(packaged)});
   }
   queue_->changed.notify_all();
   return done;
+}
+
+Call CommunicationThread::current() const {
+  const std::lock_guard lock(queue_->mutex);
+  Call call = queue_->current;
+  if (!call.is_over) call.seconds = queue_->since.seconds();
+  return call;
 }
 
 void CommunicationThread::finish() {

@@ -5,6 +5,8 @@
 #include <memory>
 #include <thread>
 
+#include "comm/call.h"
+
 namespace acm::comm {
 
 // The one thread of a rank that calls MPI: it runs what is posted, one task after another, in the order of posting. Two
@@ -17,8 +19,10 @@ class CommunicationThread {
   ~CommunicationThread();
   CommunicationThread(const CommunicationThread&) = delete;
 
-  // From any thread, never waits. The future carries what the task threw; dropping it does not wait either.
-  std::shared_future<void> post(std::function<void()> task);
+  // From any thread, never waits. The future carries what the task threw; dropping it does not wait either. `call`:
+  // what current() tells while the task runs, and after it.
+  std::shared_future<void> post(Call call, std::function<void()> task);
+  Call current() const;
   // Waits for all that was posted and ends the thread.
   void finish();
 

@@ -109,15 +109,16 @@ class MpiWork final : public Work {
   std::shared_future<void> done_;
 };
 
-// `make` makes the handle, on the communication thread.
-std::unique_ptr<Communicator> make_group(CommunicationThread& thread, const std::function<void(MPI_Comm*)>& make);
+// `make` makes the handle, on the communication thread, as part of `call`.
+std::unique_ptr<Communicator> make_group(CommunicationThread& thread, std::string name, Call call,
+                                         const std::function<void(MPI_Comm*)>& make);
 
 // Tasks hold copies of the MPI handle and of the tensor, never `this`: they may run after their group and its caller
 // are gone.
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator(MPI_Comm comm, CommunicationThread& thread, int rank, int size)
-      : comm_(comm), thread_(thread), rank_(rank), size_(size) {}
+  MpiCommunicator(MPI_Comm comm, CommunicationThread& thread, std::string name, int rank, int size)
+      : comm_(comm), thread_(thread), name_(std::move(name)), rank_(rank), size_(size) {}
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -126,14 +127,17 @@ class MpiCommunicator final : public Communicator {
     check_carried(tensor);
     if (size_ == 1) return make_done_work();
     auto task = [comm = comm_, tensor = std::move(tensor), op] { all_reduce_pieces(tensor, op, comm); };
-    return std::make_unique<MpiWork>(thread_.post(std::move(task)));
+    return std::make_unique<MpiWork>(thread_.post(next_call("all_reduce"), std::move(task)));
   }
 
   void broadcast(at::Tensor tensor, int root) override {
     check_carried(tensor);
     TORCH_CHECK(root >= 0 && root < size_, "broadcast from rank ", root, " in a group of ", size_);
     if (size_ == 1) return;
-    thread_.post([comm = comm_, tensor = std::move(tensor), root] { broadcast_pieces(tensor, root, comm); }).get();
+    thread_
+        .post(next_call("broadcast"),
+              [comm = comm_, tensor = std::move(tensor), root] { broadcast_pieces(tensor, root, comm); })
+        .get();
   }
 
   at::Tensor all_gather(const at::Tensor& tensor) override {
@@ -142,45 +146,54 @@ class MpiCommunicator final : public Communicator {
     std::vector<int64_t> shape = tensor.sizes().vec();
     shape.insert(shape.begin(), size_);
     at::Tensor all = at::empty(shape, tensor.options());
-    thread_.post([comm = comm_, tensor, all] { all_gather_pieces(tensor, all, comm); }).get();
+    thread_.post(next_call("all_gather"), [comm = comm_, tensor, all] { all_gather_pieces(tensor, all, comm); }).get();
     return all;
   }
 
   void barrier() override {
     if (size_ == 1) return;
-    thread_.post([comm = comm_] { check_mpi(MPI_Barrier(comm), "MPI_Barrier"); }).get();
+    thread_.post(next_call("barrier"), [comm = comm_] { check_mpi(MPI_Barrier(comm), "MPI_Barrier"); }).get();
   }
 
   std::unique_ptr<Communicator> split(int colour) override {
-    return make_group(thread_, [parent = comm_, colour, rank = rank_](MPI_Comm* part) {
-      check_mpi(MPI_Comm_split(parent, colour, rank, part), "MPI_Comm_split");
-    });
+    return make_group(thread_, name_ + "/" + std::to_string(colour), next_call("split"),
+                      [parent = comm_, colour, rank = rank_](MPI_Comm* part) {
+                        check_mpi(MPI_Comm_split(parent, colour, rank, part), "MPI_Comm_split");
+                      });
   }
 
  private:
+  Call next_call(const char* operation) { return {.group = name_, .operation = operation, .number = ++calls_}; }
+
   MPI_Comm comm_;
   CommunicationThread& thread_;
+  std::string name_;
   int rank_, size_;
+  int64_t calls_ = 0;
 };
 
-std::unique_ptr<Communicator> make_group(CommunicationThread& thread, const std::function<void(MPI_Comm*)>& make) {
+std::unique_ptr<Communicator> make_group(CommunicationThread& thread, std::string name, Call call,
+                                         const std::function<void(MPI_Comm*)>& make) {
   MPI_Comm comm = MPI_COMM_NULL;
   int rank = 0, size = 1;
   thread
-      .post([&] {
-        make(&comm);
-        check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
-        check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
-        check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
-      })
+      .post(std::move(call),
+            [&] {
+              make(&comm);
+              check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+              check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
+              check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+            })
       .get();
-  return std::make_unique<MpiCommunicator>(comm, thread, rank, size);
+  return std::make_unique<MpiCommunicator>(comm, thread, std::move(name), rank, size);
 }
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread) {
-  return make_group(thread, [parent](MPI_Comm* copy) { check_mpi(MPI_Comm_dup(parent, copy), "MPI_Comm_dup"); });
+std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread, std::string name) {
+  Call call{.group = name, .operation = "duplicate"};
+  return make_group(thread, std::move(name), std::move(call),
+                    [parent](MPI_Comm* copy) { check_mpi(MPI_Comm_dup(parent, copy), "MPI_Comm_dup"); });
 }
 
 }  // namespace acm::comm

@@ -3,6 +3,7 @@
 #include <mpi.h>
 
 #include <memory>
+#include <string>
 
 #include "comm/communicator.h"
 #include "comm/mpi/communication_thread.h"
@@ -10,7 +11,8 @@
 namespace acm::comm {
 
 // Collective over `parent`. A group with the ranks of `parent` and messages of its own; its MPI calls run on `thread`,
-// which must outlive it. MPI_Finalize frees what it holds.
-std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread);
+// which must outlive it, under this name. MPI_Finalize frees what it holds.
+std::unique_ptr<Communicator> make_mpi_communicator(MPI_Comm parent, CommunicationThread& thread,
+                                                    std::string name);
 
 }  // namespace acm::comm

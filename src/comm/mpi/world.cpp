@@ -83,13 +83,15 @@ World::~World() {
 const Place& World::place() const { return impl_->place; }
 
 Groups World::connect(bool checked) {
-  Communicator& data = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread));
-  Communicator& control = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread));
+  Communicator& data = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread, "data"));
+  Communicator& control = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread, "control"));
   if (!checked) return {data, control};
   const auto check = std::make_shared<CallCheck>(control, std::vector<std::string>{"data", "control"});
   return {impl_->keep(make_checked_communicator(data, check, 0)),
           impl_->keep(make_checked_communicator(control, check, 1))};
 }
+
+Call World::current_call() const { return impl_->thread.current(); }
 
 void World::abort(int code) noexcept {
   // Below MULTIPLE the communication thread may be inside MPI, where this thread must not follow. A launcher ends the

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
 
 namespace acm::app {
 namespace {
@@ -34,8 +35,8 @@ TEST_P(StopSignalsTest, BecomeAStopRequest) {
   EXPECT_EXIT(exit_when_asked([](StopSignals&) { kill(getpid(), GetParam()); }), testing::ExitedWithCode(0), "");
 }
 
-// The second comes while the run is already on its way out.
-TEST_P(StopSignalsTest, MayComeAgain) {
+// Within a second it is the same one, delivered on two roads.
+TEST_P(StopSignalsTest, MayComeTwice) {
   EXPECT_EXIT(exit_when_asked([](StopSignals&) {
                 kill(getpid(), GetParam());
                 kill(getpid(), GetParam());
@@ -43,7 +44,19 @@ TEST_P(StopSignalsTest, MayComeAgain) {
               testing::ExitedWithCode(0), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, StopSignalsTest, testing::Values(SIGTERM, SIGUSR1, SIGINT),
+TEST_P(StopSignalsTest, ASecondOneEndsTheProcessAtOnce) {
+  EXPECT_EXIT(exit_when_asked([](StopSignals& signals) {
+                const auto second = std::chrono::steady_clock::now() + std::chrono::milliseconds(1100);
+                kill(getpid(), GetParam());
+                std::this_thread::sleep_until(second);
+                if (!signals.token().stop_requested()) std::_Exit(1);
+                kill(getpid(), GetParam());
+                std::this_thread::sleep_for(std::chrono::seconds(30));  // ended long before
+              }),
+              testing::ExitedWithCode(128 + GetParam()), "leaving at once");
+}
+
+INSTANTIATE_TEST_SUITE_P(Signals, StopSignalsTest, testing::Values(SIGTERM, SIGUSR1, SIGUSR2, SIGINT),
                          [](const auto& info) { return std::string(sigabbrev_np(info.param)); });
 
 TEST(StopSignals, AskNothingByThemselves) {

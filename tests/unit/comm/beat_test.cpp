@@ -42,8 +42,8 @@ class BeatTest : public testing::Test {
 
 TEST_F(BeatTest, ProgressAndStopTravel) {
   StopCalled zero_told, one_told;
-  Beat zero(folder_ / "alive", 0, 2, "run", zero_told.callback());
-  Beat one(folder_ / "alive", 1, 2, "run", one_told.callback());
+  Beat zero(folder_ / "alive", 0, 2, "run", {zero_told.callback()});
+  Beat one(folder_ / "alive", 1, 2, "run", {one_told.callback()});
   zero.update([](BeatState& state) {
     state.phase = "distill";
     state.site = "blocks.3.ffn";
@@ -72,11 +72,11 @@ TEST_F(BeatTest, ProgressAndStopTravel) {
 TEST_F(BeatTest, AnotherStartIsIgnored) {
   StopCalled told;
   {
-    Beat old_one(folder_, 1, 3, "old", [] {});
+    Beat old_one(folder_, 1, 3, "old", {[] {}});
     old_one.ask_stop();
   }
-  Beat zero(folder_, 0, 3, "new", told.callback());
-  Beat two(folder_, 2, 3, "new", [] {});
+  Beat zero(folder_, 0, 3, "new", {told.callback()});
+  Beat two(folder_, 2, 3, "new", {[] {}});
   EXPECT_FALSE(zero.all()[1].has_value());
   two.ask_stop();
   ASSERT_TRUE(told.wait());  // by then rank 1's file was read too, and its request did not count
@@ -89,8 +89,8 @@ TEST_F(BeatTest, DamagedFilesAreSkipped) {
   std::ofstream(folder_ / "rank-00001") << R"({"counter": 1, "run": "run", "stop_a)";
   std::ofstream(folder_ / "rank-00002") << R"({"run": "run"})";
   StopCalled told;
-  Beat zero(folder_, 0, 4, "run", told.callback());
-  Beat three(folder_, 3, 4, "run", [] {});
+  Beat zero(folder_, 0, 4, "run", {told.callback()});
+  Beat three(folder_, 3, 4, "run", {[] {}});
   three.ask_stop();
   ASSERT_TRUE(told.wait());
   EXPECT_FALSE(zero.all()[1].has_value());
@@ -99,7 +99,7 @@ TEST_F(BeatTest, DamagedFilesAreSkipped) {
 
 TEST_F(BeatTest, TheLastStateStaysInTheFile) {
   {
-    Beat(folder_, 0, 1, "run", [] {}).update([](BeatState& state) { state.step = 41; });
+    Beat(folder_, 0, 1, "run", {[] {}}).update([](BeatState& state) { state.step = 41; });
   }
   std::ifstream file(folder_ / "rank-00000");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -108,7 +108,7 @@ TEST_F(BeatTest, TheLastStateStaysInTheFile) {
 
 TEST_F(BeatTest, AFolderThatCannotBeIsAnError) {
   std::ofstream(folder_.string()) << "a file";
-  EXPECT_THROW(Beat(folder_ / "alive", 0, 1, "run", [] {}), Error);
+  EXPECT_THROW(Beat(folder_ / "alive", 0, 1, "run", {[] {}}), Error);
 }
 
 }  // namespace

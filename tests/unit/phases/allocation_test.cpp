@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "acm/cost.h"
+#include "acm/gate.h"
 #include "acm/gate_labels.h"
 #include "acm/teacher_start.h"
 #include "nn/dense.h"
@@ -108,15 +109,56 @@ TEST(Allocation, IsTheSameForAnyNumberOfRanks) {
   }
 }
 
-TEST(Allocation, LabelsSpendTheBudget) {
+TEST(Allocation, LabelsSpendTheirShareOfTheBudget) {
   const Scratch scratch;
   double last_price = INFINITY;
-  for (const double budget : {0.4, 0.6, 0.75}) {
-    const auto found = solved(1, scratch / std::to_string(budget), with_samples(20, budget));
-    EXPECT_NEAR(found.share, budget, 2e-3) << budget;  // a label more or less is 1/1000 of the whole here
+  const std::pair<double, double> budgets_and_shares[] = {{0.4, 1}, {0.6, 0.8}, {0.6, 1}, {0.75, 1}};
+  for (const auto& [budget, share] : budgets_and_shares) {
+    const auto found = solved(1, scratch / std::to_string(budget * share), [&](Settings& s) {
+      with_samples(20, budget)(s);
+      s.gating.label_share = share;
+    });
+    EXPECT_NEAR(found.share, budget * share, 2e-3) << budget;  // a label more or less is 1/1000 of the whole here
     EXPECT_LT(found.price.item<double>(), last_price);
     last_price = found.price.item<double>();
   }
+}
+
+// What the gates of a model choose on the first samples, as a share of the learners' cost.
+double share_of_gates(const Run& run, CacheReader& reader, const std::vector<AcmSite>& sites) {
+  double spent = 0, whole = 0;
+  for (const auto& site : sites) {
+    const auto rows = reader.rows(site.site->name, reader.first_samples(run.settings.gating.label_samples));
+    const auto choices = best_class(site.layer->gate()->forward(rows.input)) + site.layer->shape().min_k;
+    const auto cost = static_cast<double>(learner_macs_per_token(site.layer->shape()));
+    spent += cost * choices.sum().item<double>();
+    whole += cost * static_cast<double>(choices.numel() * site.layer->shape().learners);
+  }
+  return spent / whole;
+}
+
+TEST(Allocation, GatesAreShiftedToTheBudgetAlikeOnAnyNumberOfRanks) {
+  const Scratch scratch;
+  std::vector<at::Tensor> biases;
+  for (const int ranks : {1, 3}) {
+    run_small_group(ranks, scratch / std::to_string(ranks), with_samples(20, 0.7), save_inputs, [&](const auto& run) {
+      Capture capture(run);
+      ASSERT_TRUE(capture.fill());
+      CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+      const auto model = load_model(run.folder.model(PhaseId::kDistill));
+      add_gates(*model.backbone, run.settings.gate_config(), run.key());
+      model.backbone->to(run.settings.dtype());
+      const auto sites = acm_sites(*model.backbone);
+      const at::NoGradGuard no_grad;
+      const double before = share_of_gates(run, reader, sites);
+      Allocation(sites).meet_budget(run, reader, *model.backbone);
+      EXPECT_GT(std::abs(before - 0.7), 0.02);
+      EXPECT_NEAR(share_of_gates(run, reader, sites), 0.7, 3e-3);
+      if (run.is_root()) biases.push_back(sites[2].layer->gate()->last_bias().clone());
+    });
+  }
+  ASSERT_EQ(biases.size(), 2u);
+  EXPECT_TRUE(biases[0].equal(biases[1]));
 }
 
 TEST(Allocation, UnitWeightsAreOne) {

@@ -117,9 +117,9 @@ TEST_F(RunTest, AStartThatLeftNothingIsForgotten) {
 }
 
 TEST_F(RunTest, StepsReachTheBeat) {
-  comm::Beat beat({}, 0, 1, "run", [] {});
-  beat_steps(beat)(17);
-  EXPECT_EQ(beat.all()[0]->step, 17);
+  SmallRun small(scratch_.folder(), *solo_);
+  outlets(small.run(*solo_), small.progress, nullptr).on_step(17);
+  EXPECT_EQ(small.beat.all()[0]->step, 17);
 }
 
 }  // namespace

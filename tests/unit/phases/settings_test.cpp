@@ -22,7 +22,7 @@ TEST(Settings, EveryFieldHasAPathOfItsOwnInAKnownSection) {
   for (const auto& field : fields.all()) paths.insert(field.path()), sections.insert(field.section);
   EXPECT_EQ(paths.size(), fields.all().size());
   EXPECT_EQ(sections, (std::set<std::string>{"", "data", "augment", "backbone", "acm", "gate", "cache", "pretrain",
-                                             "distill", "gating", "finetune", "evaluate"}));
+                                             "distill", "gating", "finetune", "checkpoints", "safety", "evaluate"}));
   for (const char* path : {"run_dir", "acm.budget", "distill.objective", "gating.tau", "finetune.entropy_bins"})
     EXPECT_TRUE(paths.contains(path)) << path;
 }
@@ -115,16 +115,25 @@ TEST(TrainingConfig, StepsAreGivenOrFollowFromEpochs) {
   EXPECT_EQ(config.steps_over(1000), 4);
 }
 
-TEST(TrainingConfig, GivesTheTrainerItsPart) {
-  TrainingConfig config;
+TEST(Settings, GiveTheTrainerWhatItNeeds) {
+  Settings settings;
+  settings.checkpoints = {.save_minutes = 5, .keep_last = 4, .keep_best = true, .on_failed_save = "continue"};
+  settings.safety.rollbacks = 2;
+  auto& config = settings.gating;
   config.micro_batches = 3, config.learning_rate = 0.25, config.warmup_steps = 7, config.save_every = 11,
   config.log_every = 13;
-  const auto trainer = config.trainer();
+  const auto trainer = settings.trainer(config);
   EXPECT_EQ(trainer.micro_batches, 3);
   EXPECT_EQ(trainer.learning_rate, 0.25);
   EXPECT_EQ(trainer.warmup_steps, 7);
   EXPECT_EQ(trainer.save_every, 11);
   EXPECT_EQ(trainer.log_every, 13);
+  EXPECT_EQ(trainer.save_minutes, 5);
+  EXPECT_EQ(trainer.retention.keep_last, 4);
+  EXPECT_TRUE(trainer.retention.keep_best);
+  EXPECT_TRUE(trainer.go_on_unsaved);
+  EXPECT_EQ(trainer.rollbacks, 2);
+  EXPECT_FALSE(Settings().trainer(config).go_on_unsaved);
 }
 
 TEST(Settings, BecomeWhatTheMethodTakes) {

@@ -88,7 +88,7 @@ class SmallRun {
   using Adjust = std::function<void(Settings&)>;
   SmallRun(const std::filesystem::path& folder, comm::Communicator& group, const Adjust& adjust = {})
       : log(folder / ("rank-" + std::to_string(group.rank()) + ".log"), false),
-        beat({}, group.rank(), group.size(), "small", [] {}) {
+        beat({}, group.rank(), group.size(), "small", {[] {}}) {
     make_small(settings, folder);
     if (adjust) adjust(settings);
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/file.h"
+#include "train/checkpoint_files.h"
 #include "unit/core/expect_error.h"
 #include "unit/core/scratch.h"
 #include "unit/train/toy_phase.h"
@@ -193,6 +194,102 @@ TEST_F(CheckpointTest, AllRanksFailWhereOneDoes) {
     }
   });
   EXPECT_EQ(failures, 3);
+}
+
+TEST_F(CheckpointTest, KeepsAsManyAsAskedAndTheBest) {
+  CheckpointStore store(folder(), *solo_, log_, {.keep_last = 3, .keep_best = true});
+  const std::map<int64_t, double> losses = {{1, 0.5}, {2, 0.1}, {3, 0.3}, {4, 0.4}, {5, 0.2}, {6, 0.6}};
+  for (const auto& [step, loss] : losses) {
+    Holder holder(step);
+    store.save(step, {{"toy", &holder}}, loss);
+  }
+  for (const auto& [step, loss] : losses) EXPECT_EQ(fs::exists(step_folder(step)), step == 2 || step >= 4) << step;
+  Holder holder;
+  store.save(7, {{"toy", &holder}}, 0.05);  // the new one is the best itself
+  EXPECT_FALSE(fs::exists(step_folder(2)));
+}
+
+// What a trainer does with a save in the background, without steps between.
+std::optional<CheckpointStore::Saved> end_of(CheckpointStore& store) {
+  std::optional<CheckpointStore::Saved> saved;
+  while (store.is_saving() && !saved)
+    if (store.outcome() == CheckpointStore::Outcome::kDone) saved = store.advance();
+  return saved;
+}
+
+TEST_F(CheckpointTest, ASaveInTheBackgroundHoldsWhatStoodWhenItBegan) {
+  Holder holder(1);
+  CheckpointStore store = this->store();
+  store.begin(1, {{"toy", &holder}});
+  EXPECT_TRUE(store.is_saving());
+  holder.large.detach().zero_();
+  holder.count = 99;
+  const auto saved = end_of(store);
+  ASSERT_TRUE(saved);
+  EXPECT_EQ(saved->step, 1);
+  EXPECT_GT(saved->seconds, 0);
+  EXPECT_EQ(load(holder), 1);
+  EXPECT_TRUE(holder == Holder(1));
+}
+
+TEST_F(CheckpointTest, AStepExistsOnlyOnceItsManifestDoes) {
+  Holder holder(2);
+  save(1);
+  CheckpointStore store = this->store();
+  store.begin(2, {{"toy", &holder}});
+  while (store.outcome() != CheckpointStore::Outcome::kDone) {
+  }
+  expect_fallback();  // every shard stands, and no manifest
+  store.finish();
+  Holder loaded;
+  EXPECT_EQ(load(loaded), 2);
+}
+
+TEST_F(CheckpointTest, AFailedSaveIsToldOnEveryRankAndTheNextOneWorks) {
+  std::atomic<int> failures = 0;
+  comm::run_local_group(2, [&](comm::Communicator& group) {
+    Holder holder(1);
+    CheckpointStore store(folder(), group, log_);
+    store.save(1, {{"toy", &holder}});
+    holder.large.detach()[0][0] = NAN;  // in the share of one of the two
+    store.begin(2, {{"toy", &holder}});
+    try {
+      store.finish();
+    } catch (const Error& error) {
+      failures += error.shared() && std::string(error.what()).starts_with("rank ");
+    }
+    holder = Holder(3);
+    store.save(3, {{"toy", &holder}});
+  });
+  EXPECT_EQ(failures, 2);
+  Holder holder;
+  EXPECT_EQ(load(holder), 3);
+  EXPECT_FALSE(fs::exists(step_folder(2)));
+}
+
+TEST_F(CheckpointTest, ANumberThatIsNotFiniteIsNeverSaved) {
+  save(1);
+  Holder holder(2);
+  holder.small[1] = INFINITY;
+  CheckpointStore store = this->store();
+  store.begin(2, {{"toy", &holder}});
+  expect_error(Fault::kInternal, "cannot save the checkpoint of step 2: toy.small holds a number that is not finite",
+               [&] { store.finish(); });
+  EXPECT_FALSE(store.is_saving());
+  expect_fallback();
+  holder.small[1] = 1;
+  store.save(2, {{"toy", &holder}});
+  EXPECT_FALSE(fs::exists(step_folder(2) / "rank-00000.safetensors.partial"));
+}
+
+TEST_F(CheckpointTest, BytesThatDoNotFitAreForeseen) {
+  save(1);
+  const auto message = expect_error(Fault::kResource, "cannot save the checkpoint of step 2 in",
+                                    [&] { prepare_step(folder(), 2, int64_t{1} << 62); });
+  EXPECT_NE(message.find("it takes 4611686018427387904 bytes, and "), std::string::npos) << message;
+  EXPECT_FALSE(fs::exists(step_folder(2)));
+  Holder holder;
+  EXPECT_EQ(load(holder), 1);
 }
 
 }  // namespace

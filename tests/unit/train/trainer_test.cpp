@@ -199,6 +199,112 @@ TEST(Trainer, NamesPhaseAndStepOfANumberThatIsNotFiniteAndKeepsTheCheckpoint) {
   EXPECT_EQ(distance(*straight, *train({.folder = scratch.folder()}, 2)), 0);
 }
 
+// A toy whose step 7 gives numbers that are not finite, on the last of the slices.
+void break_step_seven(ToyPhase& phase) {
+  phase.before_loss = [](const data::Slice& slice) {
+    return slice.step == 6 && slice.index + 1 == slice.count ? INFINITY : 1.0;
+  };
+}
+
+TEST(Trainer, NamesRankAndTensorOfANumberThatIsNotFinite) {
+  const Scratch scratch;
+  const std::string message = expect_error(Fault::kInternal, "phase finetune, step 7: ", [&] {
+    comm::run_local_group(2, [&](comm::Communicator& group) {
+      ToyPhase phase;
+      break_step_seven(phase);
+      Start{.folder = scratch.folder()}.run(phase, group);
+    });
+  });
+  EXPECT_NE(message.find("first in the loss on rank 1; "), std::string::npos) << message;
+  const auto solo = comm::make_solo_communicator();
+  ToyPhase poisoned;
+  poisoned.hidden.detach()[0][0] = NAN;
+  expect_error(Fault::kInternal, "phase finetune, step 1: ", [&] {
+    try {
+      Start{.folder = scratch / "poisoned"}.run(poisoned, *solo);
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("first in hidden on every rank"), std::string::npos) << error.what();
+      throw;
+    }
+  });
+}
+
+TEST(Trainer, GoesBackToTheCheckpointAndLeavesTheStepOut) {
+  const Scratch scratch;
+  const auto run_broken = [&](const std::string& name, int ranks) {
+    auto result = std::make_unique<ToyPhase>();
+    comm::run_local_group(ranks, [&](comm::Communicator& group) {
+      ToyPhase other;
+      ToyPhase& phase = group.is_root() ? *result : other;
+      break_step_seven(phase);
+      Start start{.folder = scratch / name};
+      start.config.rollbacks = 1;
+      start.config.log_every = 1;
+      EXPECT_EQ(start.run(phase, group), Outcome::kFinished);
+    });
+    return result;
+  };
+  const auto once = run_broken("once", 1), twice = run_broken("twice", 2);
+  EXPECT_LT(distance(*once, *twice), 1e-12);
+  EXPECT_GT(distance(*once, *train({.folder = scratch / "straight"}, 1)), 0);
+  std::vector<int64_t> steps;
+  for (const Json& row : rows_of(scratch / "once")) steps.push_back(row.at("step").as_int());
+  EXPECT_EQ(steps, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12}));  // none twice, none of the step left out
+}
+
+TEST(Trainer, GoesBackOnlySoOften) {
+  const Scratch scratch;
+  const auto solo = comm::make_solo_communicator();
+  ToyPhase phase;
+  phase.before_loss = [](const data::Slice& slice) { return slice.step >= 6 ? NAN : 1.0; };
+  Start start{.folder = scratch.folder()};
+  start.config.rollbacks = 2;
+  const auto message =
+      expect_error(Fault::kInternal, "phase finetune, step 9: ", [&] { start.run(phase, *solo); });
+  EXPECT_NE(message.find("after 2 returns to a checkpoint; the checkpoint of step "), std::string::npos) << message;
+}
+
+TEST(Trainer, SavesWhileStepsGoOnAndNeverWhatWouldChangeTheResult) {
+  const Scratch scratch;
+  Start often{.folder = scratch / "often"}, never{.folder = scratch / "never"};
+  often.config.save_every = 1;
+  never.config.save_every = 0;
+  EXPECT_EQ(distance(*train(often, 2), *train(never, 2)), 0);
+  EXPECT_FALSE(fs::exists(scratch / "never/phase3"));
+  EXPECT_TRUE(fs::exists(scratch / "often/phase3/step-00000011/manifest.json"));
+  bool told = false;
+  for (const Json& row : rows_of(scratch / "often")) told |= row.find("save_seconds") != nullptr;
+  EXPECT_TRUE(told);
+}
+
+TEST(Trainer, SavesByTheClock) {
+  const Scratch scratch;
+  const auto solo = comm::make_solo_communicator();
+  Start start{.folder = scratch.folder()};
+  start.config.save_every = 0;
+  start.config.save_minutes = 1e-9;
+  ToyPhase phase;
+  start.run(phase, *solo);
+  EXPECT_TRUE(fs::exists(scratch / "phase3/step-00000011/manifest.json"));
+}
+
+TEST(Trainer, AFailedSaveEndsTheRunOrIsPassedOver) {
+  const Scratch scratch;
+  const auto run_beside_a_file = [&](bool go_on) {
+    const fs::path folder = scratch / (go_on ? "goes on" : "ends");
+    Start start{.folder = folder};
+    start.config.go_on_unsaved = go_on;
+    start.on_step = [&](int64_t step) {
+      if (step == 1) replace_file(folder / "phase3", "not a folder");
+    };
+    const auto solo = comm::make_solo_communicator();
+    ToyPhase phase;
+    return start.run(phase, *solo);
+  };
+  expect_error(Fault::kUsage, "phase finetune, step 4: cannot make the folder", [&] { run_beside_a_file(false); });
+  EXPECT_EQ(run_beside_a_file(true), Outcome::kFinished);
+}
+
 TEST(Trainer, MakesTheRowsAfterTheLoadedStepAgain) {
   const Scratch scratch;
   const auto solo = comm::make_solo_communicator();

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace acm::comm {
+
+// The collective that a rank is in, or was in last. Numbers of a group's calls are the same on all its ranks, because
+// all make the same calls in the same order.
+struct Call {
+  std::string group;      // "data", "control", "control/3"
+  std::string operation;  // "all_reduce"
+  int64_t number = 0;     // from 1, of the group's calls; 0: there was none yet
+  bool is_over = true;
+  double seconds = 0;  // since it began, where it is not over
+};
+
+}  // namespace acm::comm

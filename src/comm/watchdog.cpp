@@ -1,0 +1,92 @@
+#include "comm/watchdog.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace acm::comm {
+namespace {
+
+// A rank that has not begun to beat may still be reading its files.
+constexpr double kPatienceAtStart = 6;
+// Steps differ: one that loads a new shard takes longer than its neighbours.
+constexpr double kSlowestSteps = 5;
+
+std::string seconds_text(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f s", seconds);
+  return text;
+}
+
+std::string rank_text(int rank, const std::optional<BeatState>& state) {
+  std::string text = "rank " + std::to_string(rank);
+  if (state) text += " (process " + std::to_string(state->pid) + " on " + state->host + ")";
+  return text;
+}
+
+std::string place_text(const BeatState& state) {
+  std::string text = "step " + std::to_string(state.step + 1) + " of " + state.phase;
+  if (!state.site.empty()) text += ", site " + state.site;
+  return text;
+}
+
+std::string call_text(const Call& call) {
+  return call.operation + " " + std::to_string(call.number) + " of the group " + call.group;
+}
+
+// What this rank was doing: part of every sentence.
+std::string own_text(const BeatState& own) {
+  if (own.call.is_over) return "this rank was at " + place_text(own);
+  return "this rank has waited " + seconds_text(own.call.seconds) + " in " + call_text(own.call) + " at " +
+         place_text(own);
+}
+
+bool has_come_to(const Call& theirs, const Call& mine) {
+  return theirs.group == mine.group && theirs.number >= mine.number;
+}
+
+}  // namespace
+
+Watchdog::Watchdog(int rank, int size, WatchdogLimits limits)
+    : rank_(rank), limits_(limits), seen_(static_cast<size_t>(size)) {}
+
+std::optional<std::string> Watchdog::look(const std::vector<std::optional<BeatState>>& states, double elapsed,
+                                          double period, std::optional<double> slowest_step) {
+  if (auto lost = silent_rank(states, std::min(elapsed, 2 * period))) return lost;
+  return slowest_step ? late_rank(states, *slowest_step) : std::nullopt;
+}
+
+std::optional<std::string> Watchdog::silent_rank(const std::vector<std::optional<BeatState>>& states, double awake) {
+  std::optional<std::string> lost;
+  for (int other = 0; other < static_cast<int>(states.size()); ++other) {
+    const auto& state = states[static_cast<size_t>(other)];
+    Seen& seen = seen_[static_cast<size_t>(other)];
+    if (other == rank_ || (state && state->has_left)) continue;
+    if (state && state->counter != seen.counter) {
+      seen = {state->counter, 0};
+      continue;
+    }
+    seen.silent += awake;
+    if (lost || seen.silent <= limits_.silent_seconds * (state ? 1 : kPatienceAtStart)) continue;
+    lost = rank_text(other, state) + " is lost: it has given no sign of life for " + seconds_text(seen.silent) + "; " +
+           own_text(*states[static_cast<size_t>(rank_)]) +
+           "; see whether its host lives and its log, and start the same command again";
+  }
+  return lost;
+}
+
+std::optional<std::string> Watchdog::late_rank(const std::vector<std::optional<BeatState>>& states,
+                                               double slowest_step) const {
+  const BeatState& own = *states[static_cast<size_t>(rank_)];
+  if (own.call.is_over || own.call.seconds <= std::max(limits_.late_seconds, kSlowestSteps * slowest_step))
+    return std::nullopt;
+  for (int other = 0; other < static_cast<int>(states.size()); ++other) {
+    const auto& state = states[static_cast<size_t>(other)];
+    if (other == rank_ || !state || state->phase != own.phase || state->site != own.site) continue;
+    if (has_come_to(state->call, own.call)) continue;
+    return rank_text(other, state) + " is late: it lives, but was last seen in " + call_text(state->call) + " at " +
+           place_text(*state) + "; " + own_text(own) + "; start the same command again";
+  }
+  return "no rank is late, and yet " + own_text(own) + ": the network between the ranks does not deliver";
+}
+
+}  // namespace acm::comm

@@ -1,0 +1,103 @@
+#include "comm/watchdog.h"
+
+#include <gtest/gtest.h>
+
+namespace acm::comm {
+namespace {
+
+using States = std::vector<std::optional<BeatState>>;
+
+constexpr double kPeriod = 1;
+constexpr WatchdogLimits kLimits{.silent_seconds = 10, .late_seconds = 30};
+
+// Three ranks in step 8 of phase 3, in the same collective; rank 0 watches.
+States three_ranks() {
+  States states(3);
+  for (int rank = 0; rank < 3; ++rank) {
+    auto& state = states[static_cast<size_t>(rank)].emplace();
+    state.counter = 100;
+    state.host = "n" + std::to_string(rank);
+    state.pid = 1000 + rank;
+    state.phase = "finetune";
+    state.step = 7;
+    state.call = {.group = "data", .operation = "all_reduce", .number = 40, .is_over = false, .seconds = 5};
+  }
+  return states;
+}
+
+class WatchdogTest : public testing::Test {
+ protected:
+  // Looks so many times, a period apart; the beats of the ranks in `alive` move.
+  std::optional<std::string> looks(int times, const std::vector<size_t>& alive, double elapsed = kPeriod) {
+    for (int i = 0; i < times; ++i) {
+      for (const size_t rank : alive) ++states_[rank]->counter;
+      if (auto lost = dog_.look(states_, elapsed, kPeriod, std::nullopt)) return lost;
+    }
+    return std::nullopt;
+  }
+  static void expect_parts(const std::optional<std::string>& text, std::initializer_list<const char*> parts) {
+    ASSERT_TRUE(text);
+    for (const char* part : parts) EXPECT_NE(text->find(part), std::string::npos) << part << " in " << *text;
+  }
+
+  States states_ = three_ranks();
+  Watchdog dog_{0, 3, kLimits};
+};
+
+TEST_F(WatchdogTest, RanksThatBeatAreWell) { EXPECT_FALSE(looks(1000, {0, 1, 2})); }
+
+TEST_F(WatchdogTest, ASilentRankIsNamedWithTheCollectiveAndTheStep) {
+  EXPECT_FALSE(looks(5, {0, 1, 2}));
+  EXPECT_FALSE(looks(10, {0, 1}));
+  expect_parts(looks(1, {0, 1}), {"rank 2 (process 1002 on n2) is lost", "no sign of life for 11 s",
+                                  "waited 5 s in all_reduce 40 of the group data at step 8 of finetune"});
+}
+
+TEST_F(WatchdogTest, ARankThatComesBackInTimeIsForgiven) {
+  EXPECT_FALSE(looks(10, {0, 1}));
+  EXPECT_FALSE(looks(1, {0, 1, 2}));
+  EXPECT_FALSE(looks(10, {0, 1}));
+}
+
+TEST_F(WatchdogTest, TimeInWhichThisRankSleptAccusesNobody) {
+  looks(1, {0, 1, 2});
+  EXPECT_FALSE(looks(4, {0}, 3600));  // counts as two periods each
+  EXPECT_TRUE(looks(2, {0}, 3600));
+}
+
+TEST_F(WatchdogTest, ARankThatHasLeftMayBeSilent) {
+  states_[2]->has_left = true;
+  EXPECT_FALSE(looks(1000, {0, 1}));
+}
+
+TEST_F(WatchdogTest, ARankThatHasNotBegunHasLonger) {
+  states_[1].reset();
+  EXPECT_FALSE(looks(60, {0, 2}));
+  expect_parts(looks(1, {0, 2}), {"rank 1 is lost"});
+}
+
+TEST_F(WatchdogTest, ALateRankIsNamedOnceTheDeadlineOfAStepIsOver) {
+  states_[1]->call.number = 39;
+  states_[1]->call.is_over = true;
+  states_[0]->call.seconds = 29;
+  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, 0.5));
+  states_[0]->call.seconds = 31;
+  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, 7));             // steps of 7 s may take 35
+  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, std::nullopt));  // no step: it may take hours
+  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5),
+               {"rank 1 (process 1001 on n1) is late", "last seen in all_reduce 39 of the group data",
+                "has waited 31 s in all_reduce 40 of the group data at step 8 of finetune"});
+}
+
+TEST_F(WatchdogTest, OnlyRanksOfTheSameSiteCanBeLate) {
+  states_[0]->call.seconds = 31;
+  states_[0]->site = states_[2]->site = "blocks.0.ffn";
+  states_[1]->site = "blocks.1.ffn";
+  states_[1]->call = {.group = "data/1", .operation = "all_gather", .number = 3};
+  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5), {"no rank is late", "the network between the ranks"});
+  states_[2]->call.number = 12;
+  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5), {"rank 2 (process 1002 on n2) is late", "site blocks.0.ffn"});
+}
+
+}  // namespace
+}  // namespace acm::comm
