@@ -46,7 +46,8 @@ inputs_for() {
 
 # attempt RANKS ARGS...: acm_dist with the variables of the array `fault`; `code` is its exit code, and its output lands in `stdout` and
 # `stderr`. It has $limit seconds (120 where not set); 124 says that they passed.
-fault=()
+# `wrapper` may hold a program and arguments that start acm_dist (prlimit ...).
+fault=() wrapper=()
 attempt() {
   local ranks=$1 launcher=()
   shift
@@ -54,7 +55,7 @@ attempt() {
   code=0
   # The outer redirection takes bash's own line about a program that was killed.
   {
-    timeout --kill-after=5 "${limit:-120}" "${launcher[@]}" env "${fault[@]}" "$ACM_BUILD/acm_dist" "$@" </dev/null >stdout 2>stderr || code=$?
+    timeout --kill-after=5 "${limit:-120}" "${launcher[@]}" "${wrapper[@]}" env "${fault[@]}" "$ACM_BUILD/acm_dist" "$@" </dev/null >stdout 2>stderr || code=$?
   } 2>/dev/null
 }
 
