@@ -28,7 +28,7 @@ round() {
   while [ "$kills" -lt "$wanted" ] && [ $((kills - before)) -lt 12 ]; do
     finished run >was
     # A segment takes about 25 calls.
-    at=$((1 + RANDOM % 100)) rank=$((RANDOM % ranks))
+    at=$((1 + RANDOM % 60)) rank=$((RANDOM % ranks))
     inject "$here/run/cache" RANK=$rank AT=$at DO=signal:9 LOG="$here/calls"
     attempt_phase $ranks 1 run "${inputs[@]}" "${settings[@]}"
     finished run >now

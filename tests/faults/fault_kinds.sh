@@ -3,23 +3,26 @@
 # One fault of each kind, and for each what was expected and what happened: the exit code, the message, and whether the same command without the
 # fault ends with the bytes of an undisturbed run. Both forms are the same.
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/fault_kinds_lib.sh"
+. "$faults/fault_kinds_lib.sh"
 
-make_inputs inputs "${small[@]}"
+# Long enough that a request to stop during the second save is heard before the end. Saves after 25, 50 and 75 of 100 steps.
+settings=("${small[@]}" --set pretrain.steps=100 --set pretrain.save_every=25 --set distill.steps=100 --set distill.save_every=25)
+
+make_inputs inputs "${settings[@]}"
 undisturb 0 1
 undisturb 0 2
 
 # Signals to one of two ranks, in its second save.
 for signal in TERM:75 USR1:75 INT:75 USR2:140 KILL:137 SEGV:139 ABRT:134; do
   begin_kind "SIG${signal%:*} to a rank" "exit ${signal#*:}"
-  inject "$here/run/phase0/step-00000004" RANK=1 AT=2 "DO=signal:$(kill -l "${signal%:*}")"
+  inject "$here/run/phase0/step-00000050" RANK=1 AT=2 "DO=signal:$(kill -l "${signal%:*}")"
   run_phase 2 0
   ended "${signal#*:}" ''
   resumed
 done
 
 begin_kind 'SIGKILL to mpirun' 'exit 137'
-begin 2 0 run "${small[@]}" --set pretrain.save_every=1
+begin 2 0 run "${settings[@]}" --set pretrain.save_every=1
 wait_until has_checkpoint run/phase0
 pids="$(rank_pid run 0) $(rank_pid run 1)"
 kill -KILL "$job"
@@ -31,7 +34,7 @@ ended 137 ''
 resumed
 
 begin_kind 'a rank stands still for 3 s (SIGSTOP, SIGCONT)' 'exit 0'
-begin 2 0 run "${small[@]}" --set pretrain.steps=8 --set pretrain.save_every=2
+begin 2 0 run "${settings[@]}"
 wait_until rank_pid run 1
 pid=$(rank_pid run 1)
 kill -STOP "$pid"
@@ -45,14 +48,14 @@ equal_bytes
 
 # Both wait for the watchdog: until it is there, a run with a rank that never answers stands still.
 begin_kind 'a rank stands still for ever (SIGSTOP)' 'exit 71 within 30 s, names the rank' pending
-inject "$here/run/phase0/step-00000004" RANK=1 AT=2 DO=signal:19
+inject "$here/run/phase0/step-00000050" RANK=1 AT=2 DO=signal:19
 limit=30 run_phase 2 0
 kill_left
 ended 71 'rank 1'
 resumed
 
 begin_kind 'a disk that never answers (a write of a rank hangs)' 'exit 71 within 30 s, names the rank' pending
-inject "$here/run/phase0/step-00000004" RANK=1 AT=2 DO=delay:100000
+inject "$here/run/phase0/step-00000050" RANK=1 AT=2 DO=delay:100000
 limit=30 run_phase 2 0
 kill_left
 ended 71 'rank 1'
@@ -63,14 +66,14 @@ for error in EIO:71:'Input/output error' ENOSPC:71:'No space left on device' EDQ
   IFS=: read -r name expected message <<<"$error"
   begin_kind "$name at a write of a save" "exit $expected, names the file"
   if [ "$name" = EACCES ]; then calls='open'; else calls='write'; fi
-  inject "$here/run/phase0/step-00000004/rank-00001" RANK=1 CALLS=$calls AT=1 "DO=$name"
+  inject "$here/run/phase0/step-00000050/rank-00001" RANK=1 CALLS=$calls AT=1 "DO=$name"
   run_phase 2 0
-  ended "$expected" "step-00000004/rank-00001.*$message"
+  ended "$expected" "step-00000050/rank-00001.*$message"
   resumed
 done
 
 begin_kind 'a short write' 'exit 0'
-inject "$here/run/phase0/step-00000004" RANK=1 CALLS=write AT=2 DO=short
+inject "$here/run/phase0/step-00000050" RANK=1 CALLS=write AT=2 DO=short
 run_phase 2 0
 ended 0 ''
 equal_bytes
@@ -82,9 +85,9 @@ ended 0 ''
 equal_bytes
 
 begin_kind 'a disk that flips a bit of a shard' 'exit 71, names shard and tensor'
-inject "$here/run/phase0/step-00000004/rank-00001" RANK=1 CALLS=write AT=4 DO=flip
+inject "$here/run/phase0/step-00000050/rank-00001" RANK=1 CALLS=write AT=4 DO=flip
 run_phase 2 0
-ended 71 'step-00000004/rank-00001.*digest'
+ended 71 'step-00000050/rank-00001.*digest'
 resumed
 
 begin_kind 'a wall clock that jumps by a day, forth and back' 'exit 0'
@@ -93,7 +96,7 @@ run_phase 2 0
 ended 0 ''
 equal_bytes
 
-. "$(dirname "$0")/fault_kinds_files.sh"
-. "$(dirname "$0")/fault_kinds_places.sh"
+. "$faults/fault_kinds_files.sh"
+. "$faults/fault_kinds_places.sh"
 
 print_kinds

@@ -17,16 +17,16 @@ exchange() {
 
 halve() { truncate -s $(($(stat -c %s "$1") / 2)) "$1"; }
 
-# interrupt PHASE RANKS: a run that was killed in its last save, with whole checkpoints of steps 2 and 4.
+# interrupt PHASE RANKS: a run that was killed in its last save, with whole checkpoints of steps 25 and 50.
 interrupt() {
   local where=$here/run/phase$1
-  inject "$where/step-00000006:$where/blocks.0.ffn/step-00000006" RANK=0 AT=2 DO=signal:9
+  inject "$where/step-00000075:$where/blocks.0.ffn/step-00000075" RANK=0 AT=2 DO=signal:9
   run_phase "$2" "$1"
   [ "$code" -eq 137 ] || fail "the run of phase $1 that was to be killed ended with $code"
   fault=()
 }
 
-# damaged NAME MESSAGE COMMAND...: a checkpoint of step 4 is damaged by the command; the message names it, and step 2 is gone on from.
+# damaged NAME MESSAGE COMMAND...: a checkpoint of step 50 is damaged by the command; the message names it, and step 25 is gone on from.
 damaged() {
   begin_kind "$1" 'exit 0, names it, goes on from the step before'
   local message=$2
@@ -34,17 +34,17 @@ damaged() {
   interrupt 0 2
   "$@"
   run_phase 2 0
-  ended 0 "${message:-starting at step 2 of 8}"
-  says 'starting at step 2 of 8'
+  ended 0 "${message:-starting at step 25 of 100}"
+  says 'starting at step 25 of 100'
   equal_bytes
 }
 
-step=run/phase0/step-00000004
+step=run/phase0/step-00000050
 damaged 'a bit flip in a shard' "passing over .*$step/rank-00001.safetensors is damaged: [a-z]" flip $step/rank-00001.safetensors 40
 damaged 'a bit flip in a manifest' "passing over .*$step/manifest.json" flip $step/manifest.json 90
 damaged 'a shard cut short' "passing over .*$step/rank-00000.safetensors" halve $step/rank-00000.safetensors
 damaged 'a shard deleted' "passing over .*$step/rank-00001.safetensors" rm $step/rank-00001.safetensors
-damaged 'a shard of another step' "passing over .*$step/rank-00001.safetensors is damaged: [a-z]" cp run/phase0/step-00000002/rank-00001.safetensors $step/
+damaged 'a shard of another step' "passing over .*$step/rank-00001.safetensors is damaged: [a-z]" cp run/phase0/step-00000025/rank-00001.safetensors $step/
 damaged 'shards of a step exchanged' "passing over .*$step/rank-0000[01].safetensors" exchange $step/rank-0000{0,1}.safetensors
 damaged 'a manifest deleted' '' rm $step/manifest.json
 

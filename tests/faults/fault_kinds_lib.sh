@@ -5,6 +5,7 @@ kind=-1
 
 # begin_kind NAME EXPECTED [pending]: pending says that the program cannot do this yet; the row says so and is no failure.
 begin_kind() {
+  print_row "$kind" >&2
   kind=$((kind + 1))
   kinds[kind]=$1 expected[kind]=$2 happened[kind]='' verdicts[kind]=${3:-ok}
   fault=() wrapper=()
@@ -29,7 +30,7 @@ skip_kind() {
 undisturb() {
   fault=()
   inputs_for "$1" inputs
-  attempt_phase "$2" "$1" "undisturbed$1-$2" "${inputs[@]}" "${small[@]}"
+  attempt_phase "$2" "$1" "undisturbed$1-$2" "${inputs[@]}" "${settings[@]}"
   [ "$code" -eq 0 ] || fail "the undisturbed run of phase $1 on $2 ranks ended with $code"
 }
 
@@ -38,7 +39,7 @@ run_phase() {
   ranks=$1 phase=$2
   shift 2
   inputs_for "$phase" inputs
-  attempt_phase "$ranks" "$phase" run "${inputs[@]}" "${small[@]}" "$@"
+  attempt_phase "$ranks" "$phase" run "${inputs[@]}" "${settings[@]}" "$@"
 }
 
 # ended CODE MESSAGE: the exit code, and a line that the run must have said.
@@ -80,9 +81,13 @@ kill_left() {
   done
 }
 
+print_row() {
+  if [ "$1" -ge 0 ]; then printf '%-58s  %-42s  %-8s %s\n' "${kinds[$1]}" "${expected[$1]}" "${verdicts[$1]}" "${happened[$1]}"; fi
+}
+
 print_kinds() {
   local i good=0 pending=0 skipped=0
-  printf '%-58s  %-40s  %-8s %s\n' kind expected verdict happened
+  printf '%-58s  %-42s  %-8s %s\n' kind expected verdict happened
   for i in "${!kinds[@]}"; do
     # What was pending and came out as expected is pending no more.
     if [ "${verdicts[i]}" = pending ] && [[ ${happened[i]} =~ ^exit\ 71,\ named,\ resumed,\ equal ]]; then verdicts[i]=ok; fi
@@ -91,7 +96,7 @@ print_kinds() {
       pending) pending=$((pending + 1)) ;;
       skipped) skipped=$((skipped + 1)) ;;
     esac
-    printf '%-58s  %-40s  %-8s %s\n' "${kinds[i]}" "${expected[i]}" "${verdicts[i]}" "${happened[i]}"
+    print_row "$i"
   done
   end_with_figure "$good of ${#kinds[@]} kinds ended as expected, $pending pending, $skipped skipped"
 }

@@ -14,7 +14,7 @@ mount_small() {
 begin_kind 'too little memory (a limit on the address space)' 'exit 71, says so'
 large=(--set pretrain.batch=20000 --set pretrain.steps=2)
 peak=0
-"$ACM_BUILD/acm_dist" --phase 0 --config "$tiny" --set run_dir=measured "${small[@]}" >/dev/null 2>&1 &
+"$ACM_BUILD/acm_dist" --phase 0 --config "$tiny" --set run_dir=measured "${settings[@]}" >/dev/null 2>&1 &
 job=$!
 while is_running "$job"; do
   now=$(grep -s VmPeak "/proc/$job/status" | tr -dc 0-9) || true
@@ -32,10 +32,10 @@ ended 0 ''
 
 begin_kind 'a full disk (a file system of 300 kB)' 'exit 71, names the file'
 if mount_small disk size=300k; then
-  attempt_phase 1 0 disk/run "${small[@]}"
+  attempt_phase 1 0 disk/run "${settings[@]}"
   ended 71 'disk/run.*No space left on device'
   mount -o remount,size=64m "$mounted"
-  attempt_phase 1 0 disk/run "${small[@]}"
+  attempt_phase 1 0 disk/run "${settings[@]}"
   ranks=1 phase=0
   cp -r disk/run run
   ended 0 ''
@@ -47,13 +47,13 @@ fi
 
 begin_kind 'a read-only folder' 'exit 64, names it'
 if mount_small disk size=64m; then
-  attempt_phase 1 0 disk/run "${small[@]}" --set pretrain.save_every=2
+  attempt_phase 1 0 disk/run "${settings[@]}"
   rm -f disk/run/model-phase0.safetensors
   mount -o remount,ro "$mounted"
-  attempt_phase 1 0 disk/run "${small[@]}"
+  attempt_phase 1 0 disk/run "${settings[@]}"
   ended 64 'disk/run.*Read-only file system'
   mount -o remount,rw "$mounted"
-  attempt_phase 1 0 disk/run "${small[@]}"
+  attempt_phase 1 0 disk/run "${settings[@]}"
   ranks=1 phase=0
   cp -r disk/run run
   ended 0 ''

@@ -1,7 +1,7 @@
 // A library for LD_PRELOAD that disturbs the file operations of a program, below given paths and at a given call.
 //
 //   ACM_FAULT_ROOT   absolute path prefixes, separated by colons; calls on other paths are neither counted nor touched
-//   ACM_FAULT_RANK   only in the process of this rank (OMPI_COMM_WORLD_RANK, 0 where it is not set); empty: in all
+//   ACM_FAULT_RANK   disturbs only the process of this rank (OMPI_COMM_WORLD_RANK, 0 where it is not set); empty: all
 //   ACM_FAULT_CALLS  kinds that count, separated by commas: open (for writing), write, sync, rename, unlink, mkdir,
 //                    read (opening for reading); empty: all but read
 //   ACM_FAULT_LOG    a file to which each counted call is appended, as "NUMBER CALL PATH"; the rank is added to its name
@@ -73,8 +73,6 @@ struct Plan {
                                                {"read", Kind::kRead}};
     std::string rank = setting("OMPI_COMM_WORLD_RANK");
     if (rank.empty()) rank = "0";
-    const std::string wanted = setting("ACM_FAULT_RANK");
-    if (!wanted.empty() && wanted != rank) return;  // no roots: nothing is touched
     roots = split(setting("ACM_FAULT_ROOT"), ':');
     std::string names = setting("ACM_FAULT_CALLS");
     if (names.empty()) names = "open,write,sync,rename,unlink,mkdir";
@@ -84,7 +82,8 @@ struct Plan {
       first = std::atol(at.c_str());
       last = at.back() == '-' ? LONG_MAX : first;
     }
-    read_deed(setting("ACM_FAULT_DO"));
+    const std::string wanted = setting("ACM_FAULT_RANK");
+    if (wanted.empty() || wanted == rank) read_deed(setting("ACM_FAULT_DO"));
   }
 
   void read_deed(const std::string& text) {

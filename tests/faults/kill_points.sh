@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: kill_points.sh [--long]
 # Kills a rank before each file operation of a save, in each phase, on 1, 2 and 4 ranks; the same command, given again, must end with the bytes
-# of a run that nobody killed. The short form takes every 10th point, and every 40th on 4 ranks.
+# of a run that nobody killed. The short form takes every 10th point, every 20th on 2 ranks and every 40th on 4.
 . "$(dirname "$0")/lib.sh"
 make_inputs inputs "${small[@]}"
 
@@ -35,7 +35,7 @@ for phase in 0 1 2 3; do
   figure+="${figure:+; }phase $phase:"
   for ranks in 1 2 4; do
     stride=1
-    if [ -z "$long" ]; then stride=$((ranks == 4 ? 40 : 10)); fi
+    if [ -z "$long" ]; then stride=$((10 * ranks)); fi
     inject "$here/undisturbed$phase-$ranks/phase$phase" LOG="$here/calls$phase-$ranks"
     attempt_phase $ranks $phase undisturbed$phase-$ranks "${inputs[@]}" "${small[@]}"
     [ "$code" -eq 0 ] || fail "the undisturbed run of phase $phase on $ranks ended with $code: $(tail -n 5 stderr)"

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034  # the scripts that source it use the settings
 # Sourced by the scripts of this folder: runs of the built program under the library inject.cpp, and figures. With --long (or ACM_LONG=1) a
 # script does all that it can do, otherwise a share. ACM_SEED repeats what an earlier run drew.
-. "$(dirname "${BASH_SOURCE[0]}")/../e2e/background.sh"
+faults=$(cd "$(dirname "${BASH_SOURCE[0]}")" >/dev/null && pwd)
+. "$faults/../e2e/background.sh"
 : "${ACM_INJECT:?the library fault_inject}"
 
 long=${ACM_LONG:-}

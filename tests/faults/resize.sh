@@ -4,7 +4,9 @@
 # with the parameters of an undisturbed run up to 1e-9, phase 1 with its bytes, and each phase with its bytes where R' is R. Eight pairs of R and
 # R', each in one phase; with --long all 36 ordered pairs of 1, 2, 3, 4, 6 and 8 in every phase.
 . "$(dirname "$0")/lib.sh"
+# Long enough that a request to stop during the second save is heard before the end.
 settings=("${small[@]}" --set precision=float64)
+for name in "${phase_names[@]}"; do settings+=(--set "$name.steps=200" --set "$name.save_every=50"); done
 make_inputs inputs "${settings[@]}"
 
 # undisturbed PHASE RANKS: makes it where it is not there.
@@ -39,7 +41,7 @@ visit() {
   inputs_for "$phase" inputs
   rm -rf run
   # In the second save, of the first site in phase 1.
-  places=$here/run/phase$phase/step-00000004:$here/run/phase$phase/blocks.0.ffn/step-00000004:$here/run/phase$phase/blocks.0.o/step-00000004
+  places=$here/run/phase$phase/step-00000100:$here/run/phase$phase/blocks.0.ffn/step-00000100:$here/run/phase$phase/blocks.0.o/step-00000100
   inject "$places" RANK=0 AT=6 "DO=signal:$signal"
   attempt_phase "$before" "$phase" run "${inputs[@]}" "${settings[@]}"
   resumed=$((resumed + 1))
