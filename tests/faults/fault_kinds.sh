@@ -35,8 +35,8 @@ resumed
 
 begin_kind 'a rank stands still for 3 s (SIGSTOP, SIGCONT)' 'exit 0'
 begin 2 0 run "${settings[@]}"
-wait_until rank_pid run 1
-pid=$(rank_pid run 1)
+wait_until rank_pid run 1 >rank1
+pid=$(cat rank1)
 kill -STOP "$pid"
 sleep 3
 kill -CONT "$pid"

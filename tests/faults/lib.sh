@@ -46,7 +46,7 @@ inputs_for() {
 }
 
 # attempt RANKS ARGS...: acm_dist with the variables of the array `fault`; `code` is its exit code, and its output lands in `stdout` and
-# `stderr`. It has $limit seconds (120 where not set); 124 says that they passed.
+# `stderr`. It has $limit seconds (600 where not set: only a hang is to end by it); 124 or 137 says that they passed.
 # `wrapper` may hold a program and arguments that start acm_dist (prlimit ...).
 fault=() wrapper=()
 attempt() {
@@ -56,7 +56,7 @@ attempt() {
   code=0
   # The outer redirection takes bash's own line about a program that was killed.
   {
-    timeout --kill-after=5 "${limit:-120}" "${launcher[@]}" "${wrapper[@]}" env "${fault[@]}" "$ACM_BUILD/acm_dist" "$@" </dev/null >stdout 2>stderr || code=$?
+    timeout --kill-after=5 "${limit:-600}" "${launcher[@]}" "${wrapper[@]}" env "${fault[@]}" "$ACM_BUILD/acm_dist" "$@" </dev/null >stdout 2>stderr || code=$?
   } 2>/dev/null
 }
 
