@@ -7,7 +7,8 @@
 wanted=$((${long:-0} ? 100 : 10))
 segments=32 ranks=2
 settings=("${small[@]}" --set data.train_samples=600 --set cache.samples=512)
-make_teacher inputs "${settings[@]}"
+attempt_phase 1 0 inputs "${settings[@]}"
+[ "$code" -eq 0 ] || fail "the run that makes the teacher ended with $code"
 inputs=(--set "distill.model=inputs/model-phase0.safetensors")
 
 attempt_phase $ranks 1 undisturbed "${inputs[@]}" "${settings[@]}"

@@ -32,13 +32,6 @@ phase_names=(pretrain distill gating finetune)
 
 model_of() { if [ "$1" -eq 3 ]; then echo model.safetensors; else echo "model-phase$1.safetensors"; fi; }
 
-# make_inputs FOLDER SETTINGS...: a finished run on one rank, from whose models and cache every phase can be started.
-make_inputs() {
-  local folder=$1
-  shift
-  train 1 all "$folder" "$@"
-}
-
 # inputs_for PHASE FOLDER: the settings with which the phase starts from a folder of make_inputs, into the array `inputs`.
 inputs_for() {
   inputs=()
@@ -65,6 +58,12 @@ attempt_phase() {
   local ranks=$1 phase=$2 folder=$3
   shift 3
   attempt "$ranks" --phase "$phase" --config "$tiny" --set "run_dir=$folder" "$@"
+}
+
+# make_inputs FOLDER SETTINGS...: a finished run on one rank, from whose models and cache every phase can be started.
+make_inputs() {
+  attempt_phase 1 all "$@"
+  [ "$code" -eq 0 ] || fail "the run that makes the inputs ended with $code: $(tail -n 5 stderr)"
 }
 
 # inject ROOTS WORDS...: sets `fault` to the library below these folders (colons between), with further variables such as DO=EIO AT=7.

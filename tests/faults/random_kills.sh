@@ -16,22 +16,23 @@ draw() { drawn=$(((RANDOM * 32768 + RANDOM) % $1)); }
 
 now() { date +%s%3N; }
 
-# until_ready COMMAND...: until it succeeds or the run ended, at most a minute.
+# until_ready COMMAND...: until it succeeds or the run ended, at most ten minutes.
 until_ready() {
   local tries
-  for ((tries = 0; tries < 3000; tries++)); do
+  for ((tries = 0; tries < 30000; tries++)); do
     if "$@" 2>/dev/null || ! is_running "$job"; then return; fi
     sleep 0.02
   done
-  fail "waited a minute for: $*"
+  fail "waited ten minutes for: $*"
 }
 
 # undisturb RANKS PHASE: the run to compare with, and in `span` the milliseconds that it trained.
 undisturb() {
   local folder=undisturbed$2-$1 started
   begin "$1" "$2" "$folder" "${inputs[@]}" "${settings[@]}"
-  wait_until grep -q 'starting at step' stderr
+  until_ready grep -q 'starting at step' stderr
   started=$(now)
+  until_ready false
   ends_with 0
   span=$(($(now) - started))
 }
