@@ -76,6 +76,7 @@ resumed() {
 kill_left() {
   local file pid
   for file in run/alive/rank-?????; do
+    [ -e "$file" ] || continue
     pid=$(grep -o '"pid":[0-9]*' "$file" | tr -dc 0-9)
     if is_running "$pid"; then kill -KILL "$pid"; fi
   done

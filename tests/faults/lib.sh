@@ -97,7 +97,7 @@ complain() {
     echo "WRONG: $1"
     tail -n 12 stderr
   } >&2
-  if [ -n "${ACM_KEEP:-}" ] && [ -n "${2:-}" ]; then mkdir -p "$ACM_KEEP" && cp -r "$2" "$ACM_KEEP/$(basename "$0" .sh)-$complaints"; fi
+  if [ -n "${ACM_KEEP:-}" ] && [ -e "${2:-}" ]; then mkdir -p "$ACM_KEEP" && cp -r "$2" "$ACM_KEEP/$(basename "$0" .sh)-$complaints"; fi
 }
 
 # end_with_figure LINE: the last line of a script.

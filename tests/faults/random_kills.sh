@@ -40,15 +40,14 @@ undisturb() {
 # kill_once RANKS PHASE: goes on with the run and kills one of its processes at a random time: one in eight while it starts, else after it went
 # on. Fails where the run ended before.
 kill_once() {
-  local ranks=$1 pids=() victim pid code=0 rank
+  local ranks=$1 pids=() victim pid code=0
   begin "$ranks" "$2" run "${inputs[@]}" "${settings[@]}"
   draw 8
   if ((drawn > 0)); then until_ready grep -q 'starting at step' stderr; fi
   draw $((span * 3 / 4))
   sleep "$((drawn / 1000)).$(printf '%03d' $((drawn % 1000)))"
-  for ((rank = 0; rank < ranks; rank++)); do
-    pid=$(rank_pid run $rank 2>/dev/null) && pids+=("$pid")
-  done
+  # The ranks are children of mpirun; none where it has not started them.
+  mapfile -t pids < <(cat "/proc/$job/task/"*/children 2>/dev/null | xargs -r -n 1)
   pids+=("$job")
   draw ${#pids[@]}
   victim=${pids[$drawn]}
