@@ -11,7 +11,7 @@ Runs `acm_dist ARGUMENTS` with RANKS ranks on this machine, for example
   launch/local.sh 2 --phase all --config configs/fashion_mnist.toml --set run_dir=runs/mine
 
 Ctrl-C, TERM, HUP and USR1 ask the ranks to save and stop at the next step; the exit code is then 75, and the same command
-goes on from there. A second one, more than a second later, ends them at once. Otherwise the exit code is that of the ranks: 0 done, 64 and 65 yours to fix, 70 and 71 failures.
+goes on from there. A second one, more than five seconds later, ends them at once. Otherwise the exit code is that of the ranks: 0 done, 64 and 65 yours to fix, 70 and 71 failures.
 
   ACM_DIST            the program to run (default: build/acm_dist)
   OMP_NUM_THREADS     threads of each rank (default: cores / RANKS)

@@ -13,7 +13,7 @@
 namespace acm::app {
 namespace {
 
-constexpr double kSameSignalSeconds = 1;
+double seconds_of_repeats(int signal) { return signal == SIGUSR1 || signal == SIGUSR2 ? 5 : 1; }
 
 // Sent by the destructor to end the waiting thread.
 int quit_signal() { return SIGRTMIN; }
@@ -43,11 +43,11 @@ StopSignals::StopSignals() {
 
 void StopSignals::wait_for_signals() {
   const sigset_t set = waited_for();
-  std::optional<Stopwatch> since_first;
+  std::optional<Stopwatch> since_last;
   int signal = 0;
   while (sigwait(&set, &signal) == 0 && signal != quit_signal()) {
-    if (since_first && since_first->seconds() > kSameSignalSeconds) leave_at_once(signal);
-    if (!since_first) since_first.emplace();
+    if (since_last && since_last->seconds() > seconds_of_repeats(signal)) leave_at_once(signal);
+    since_last.emplace();
     source_.request_stop();
   }
 }

@@ -21,6 +21,8 @@ Verdict judge(int error_number, Fault otherwise) {
     case EMFILE:
     case ENFILE:
       return {Fault::kResource, "; raise the limit on open files ('ulimit -n')"};
+    case EIO:
+      return {Fault::kResource, "; the disk or the file system fails"};
     case ENOMEM:
       return {Fault::kResource, "; free some memory"};
     case EACCES:

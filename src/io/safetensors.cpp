@@ -66,6 +66,14 @@ std::string make_header(const std::vector<const NamedTensors::value_type*>& orde
   return text;
 }
 
+std::string digest_of_content(const NamedTensors& tensors, const Metadata& metadata) {
+  Digest digest;
+  for (const auto& [key, text] : metadata)
+    if (key != kDigestMetadata) digest.update(key).update("\n").update(text).update("\n");
+  for (const auto& [name, tensor] : tensors) digest.update(name).update("\n").update(digest_of_tensor(tensor));
+  return digest.hex();
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)) {
@@ -82,14 +90,22 @@ at::Tensor SafetensorsFile::read(const std::string& name) const {
   return read_entry(path_, FileHandle(path_, FileHandle::Mode::kRead), name, found->second);
 }
 
-NamedTensors SafetensorsFile::read_all() const {
+NamedTensors SafetensorsFile::read_all(SelfCheck wanted) const {
   const FileHandle file(path_, FileHandle::Mode::kRead);
   NamedTensors tensors;
   for (const auto& [name, entry] : entries_) tensors[name] = read_entry(path_, file, name, entry);
-  return tensors;
+  const auto digest = metadata_.find(kDigestMetadata);
+  if (digest == metadata_.end() && wanted == SelfCheck::kNo) return tensors;
+  const std::string found = digest_of_content(tensors, metadata_);
+  if (digest != metadata_.end() && found == digest->second) return tensors;
+  throw Error(Fault::kData, path_.string() + " is damaged: its content has the digest " + found + ", expected " +
+                                (digest == metadata_.end() ? "one in its metadata" : digest->second) +
+                                "; make or copy it again");
 }
 
-void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata) {
+void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, Metadata metadata,
+                       SelfCheck check) {
+  if (check == SelfCheck::kYes) metadata[kDigestMetadata] = digest_of_content(tensors, metadata);
   const auto order = file_order(tensors);
   const std::string header = make_header(order, metadata);
   const uint64_t length = header.size();

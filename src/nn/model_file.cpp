@@ -53,7 +53,7 @@ std::string listed(const std::string& title, const std::vector<std::string>& ite
 
 ModelFile read_model_file(const std::filesystem::path& path) {
   const io::SafetensorsFile file(path);
-  return {.description = description_in(file), .tensors = file.read_all(), .digest = digest_of_file(path)};
+  return {.description = description_in(file), .tensors = file.read_all(io::SelfCheck::kYes), .digest = digest_of_file(path)};
 }
 
 Json read_description(const std::filesystem::path& path) { return description_in(io::SafetensorsFile(path)); }
@@ -62,13 +62,13 @@ void replace_description(const std::filesystem::path& path, const Json& descript
   const io::SafetensorsFile file(path);
   auto metadata = file.metadata();
   metadata[kModelMetadata] = description.dump();
-  io::write_safetensors(path, file.read_all(), metadata);
+  io::write_safetensors(path, file.read_all(io::SelfCheck::kYes), metadata, io::SelfCheck::kYes);
 }
 
 void write_model_file(const std::filesystem::path& path, const Json& description, const io::NamedTensors& tensors) {
   Json stamped = description;
   stamped["format"] = kModelFormat;
-  io::write_safetensors(path, tensors, {{kModelMetadata, stamped.dump()}});
+  io::write_safetensors(path, tensors, {{kModelMetadata, stamped.dump()}}, io::SelfCheck::kYes);
 }
 
 void write_model_file(const std::filesystem::path& path, const Json& description, const torch::nn::Module& model) {

@@ -16,7 +16,7 @@ void assemble(const Run& run) {
   convert_sites(*teacher.backbone, run.settings.surgery(), run.key().with("distill"));
   for (const auto& [index, site, layer] : acm_sites(*teacher.backbone)) {
     const auto path = DistillSite::learners_file(run.folder, site->name);
-    nn::load_parameters(*layer, io::SafetensorsFile(path).read_all(), path.string());
+    nn::load_parameters(*layer, io::SafetensorsFile(path).read_all(io::SelfCheck::kYes), path.string());
   }
   save_model(run.folder.model(PhaseId::kDistill), *teacher.backbone, "distill", teacher.description.at("preprocessing"),
              teacher.digest);

@@ -68,7 +68,7 @@ void DistillSite::finish() {
     if (!team_.is_root()) return;
     const auto path = learners_file(run_.folder, site_.name);
     make_folder(path.parent_path());
-    io::write_safetensors(path, nn::named_parameters(layer_));
+    io::write_safetensors(path, nn::named_parameters(layer_), {}, io::SelfCheck::kYes);
   });
 }
 

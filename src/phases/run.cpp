@@ -118,6 +118,8 @@ void check_identity(const Run& run, PhaseId phase) {
   std::string differences;
   list_differences("", mine, theirs, differences);
   if (differences.empty()) return;
+  if (mine.at("input") != theirs.at("input"))
+    differences += "\n  (input: the digest of " + input_model(run.settings, run.folder, phase).string() + ")";
   throw Error(Fault::kUsage, "phase " + std::to_string(number(phase)) + " in " + run.folder.root().string() +
                                  " was begun with other settings:" + differences +
                                  "\nuse another run_dir, put the settings back, or delete " +

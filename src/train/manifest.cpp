@@ -18,6 +18,19 @@ constexpr std::string_view kStepPrefix = "step-";
 
 fs::path manifest_path(const fs::path& step_folder) { return step_folder / "manifest.json"; }
 
+std::string text_of(const Json& whole) { return whole.dump(1) + "\n"; }
+
+Manifest manifest_from(const Json& content, const std::string& path) {
+  if (const int64_t format = content.at("format").as_int(); format != kFormat) {
+    throw Error(Fault::kUsage, "cannot read " + path + ": it has format " + std::to_string(format) +
+                                   ", and this program reads " + std::to_string(kFormat));
+  }
+  Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
+  for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
+  if (const Json* loss = content.find("loss")) manifest.loss = loss->as_double();
+  return manifest;
+}
+
 }  // namespace
 
 Json to_json(const TensorRecords& records) {
@@ -31,7 +44,10 @@ Json to_json(const TensorRecords& records) {
 TensorRecords records_from(const Json& json) {
   TensorRecords records;
   for (const auto& [name, record] : json.as_object()) {
-    records[name] = {record.at("file").as_string(), record.at("digest").as_string()};
+    const std::string& file = record.at("file").as_string();
+    if (file.empty() || file == ".." || file.find('/') != std::string::npos)
+      throw Error(Fault::kData, "the shard of " + name + " is called " + Json(file).dump() + ", which is no file of the step's folder");
+    records[name] = {file, record.at("digest").as_string()};
   }
   return records;
 }
@@ -44,26 +60,24 @@ void write_manifest(const fs::path& step_folder, const Manifest& manifest) {
   Json content = Json::object({{"format", kFormat}, {"scalars", scalars}, {"tensors", to_json(manifest.tensors)}});
   if (manifest.loss) content["loss"] = *manifest.loss;
   const Json whole = Json::object({{"content", content}, {"digest", digest_of(content.dump())}});
-  replace_file(manifest_path(step_folder), whole.dump(1) + "\n");
+  replace_file(manifest_path(step_folder), text_of(whole));
 }
 
 Manifest read_manifest(const fs::path& step_folder) {
-  const std::string path = manifest_path(step_folder).string();
-  const Json whole = Json::parse(read_file(path), path);
-  const Json& content = whole.at("content");
-  const std::string& expected = whole.at("digest").as_string();
-  const std::string found = digest_of(content.dump());
-  if (found != expected) {
-    throw Error(Fault::kData, path + " is damaged: its content has the digest " + found + ", expected " + expected);
+  const std::string path = manifest_path(step_folder).string(), text = read_file(path);
+  const auto damaged = [&](const std::string& why) { return Error(Fault::kData, path + " is damaged: " + why); };
+  try {
+    const Json whole = Json::parse(text, path);
+    const Json& content = whole.at("content");
+    const std::string& expected = whole.at("digest").as_string();
+    const std::string found = digest_of(content.dump());
+    if (found != expected) throw damaged("its content has the digest " + found + ", expected " + expected);
+    if (text_of(whole) != text) throw damaged("it is not written as it was");  // spaces, which no digest covers
+    return manifest_from(content, path);
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kData || std::string_view(error.what()).starts_with(path)) throw;
+    throw damaged(error.what());
   }
-  if (const int64_t format = content.at("format").as_int(); format != kFormat) {
-    throw Error(Fault::kUsage, "cannot read " + path + ": it has format " + std::to_string(format) +
-                                   ", and this program reads " + std::to_string(kFormat));
-  }
-  Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
-  for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
-  if (const Json* loss = content.find("loss")) manifest.loss = loss->as_double();
-  return manifest;
 }
 
 std::optional<double> loss_of_step(const fs::path& step_folder) {

@@ -13,7 +13,7 @@ undisturb 0 1
 undisturb 0 2
 
 # Signals to one of two ranks, in its second save.
-for signal in TERM:75 USR1:75 INT:75 USR2:140 KILL:137 SEGV:139 ABRT:134; do
+for signal in TERM:75 USR1:75 INT:75 USR2:75 KILL:137 SEGV:139 ABRT:134; do
   begin_kind "SIG${signal%:*} to a rank" "exit ${signal#*:}"
   inject "$here/run/phase0/step-00000050" RANK=1 AT=2 "DO=signal:$(kill -l "${signal%:*}")"
   run_phase 2 0

@@ -38,7 +38,7 @@ void check_free(const fs::path& folder) {
 std::vector<std::string> export_as_ours(const ModelFile& model, const fs::path& folder) {
   io::Metadata metadata = kMadeByTorch;
   metadata[kModelMetadata] = model.description.dump();
-  io::write_safetensors(folder / kWeights, model.tensors, metadata);
+  io::write_safetensors(folder / kWeights, model.tensors, metadata, io::SelfCheck::kYes);
   replace_file(folder / kDescription, model.description.dump(1) + "\n");
   return {};
 }

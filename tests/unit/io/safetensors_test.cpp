@@ -164,5 +164,19 @@ TEST(Safetensors, DigestSeesValuesDtypeAndShapeButNotStrides) {
   EXPECT_NE(digest, digest_of_tensor(tensor.add(1)));
 }
 
+TEST(Safetensors, AFileThatChecksItselfFindsEveryChangedByte) {
+  const Scratch scratch;
+  const auto path = scratch / "a";
+  write_safetensors(path, {{"w", at::arange(6, at::kFloat)}, {"b", at::ones({2})}}, {{"k", "value"}}, SelfCheck::kYes);
+  const std::string whole = read_file(path);
+  EXPECT_EQ(SafetensorsFile(path).read_all(SelfCheck::kYes).size(), 2u);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::string changed = whole;
+    changed[i] ^= 0x01;
+    replace_file(path, changed);
+    EXPECT_THROW(SafetensorsFile(path).read_all(SelfCheck::kYes), Error) << "byte " << i;
+  }
+}
+
 }  // namespace
 }  // namespace acm::io
