@@ -1,6 +1,7 @@
 #include "core/error.h"
 
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 
 namespace acm {
@@ -36,7 +37,29 @@ Verdict judge(int error_number, Fault otherwise) {
   }
 }
 
+void append_escaped(unsigned char byte, std::string& out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out.append("\\x").append(1, kDigits[byte / 16]).append(1, kDigits[byte % 16]);
+}
+
 }  // namespace
+
+std::string printable(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F, as UTF-8, are control characters too.
+    const bool is_pair =
+        byte == 0xc2 && i + 1 < text.size() && (static_cast<unsigned char>(text[i + 1]) & 0xe0) == 0x80;
+    if ((byte >= ' ' && byte != 0x7f && !is_pair) || byte == '\n' || byte == '\t') {
+      out += text[i];
+    } else {
+      append_escaped(byte, out);
+      if (is_pair) append_escaped(static_cast<unsigned char>(text[++i]), out);
+    }
+  }
+  return out;
+}
 
 Error errno_error(const std::string& what, int error_number, Fault otherwise, std::source_location where) {
   const Verdict verdict = judge(error_number, otherwise);

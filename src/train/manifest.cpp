@@ -18,6 +18,22 @@ constexpr std::string_view kStepPrefix = "step-";
 
 fs::path manifest_path(const fs::path& step_folder) { return step_folder / "manifest.json"; }
 
+Manifest manifest_from(const Json& whole) {
+  const Json& content = whole.at("content");
+  const std::string& expected = whole.at("digest").as_string();
+  const std::string found = digest_of(content.dump());
+  if (found != expected) {
+    throw Error(Fault::kData, "it is damaged: its content has the digest " + found + ", expected " + expected);
+  }
+  if (const int64_t format = content.at("format").as_int(); format != kFormat) {
+    throw Error(Fault::kUsage,
+                "it has format " + std::to_string(format) + ", and this program reads " + std::to_string(kFormat));
+  }
+  Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
+  for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
+  return manifest;
+}
+
 }  // namespace
 
 Json to_json(const TensorRecords& records) {
@@ -31,7 +47,12 @@ Json to_json(const TensorRecords& records) {
 TensorRecords records_from(const Json& json) {
   TensorRecords records;
   for (const auto& [name, record] : json.as_object()) {
-    records[name] = {record.at("file").as_string(), record.at("digest").as_string()};
+    const std::string& file = record.at("file").as_string();
+    if (!is_plain_name(file)) {
+      throw Error(Fault::kData, "it places " + name + " in " + record.at("file").dump() +
+                                    ", and a shard must be a plain file name beside the manifest");
+    }
+    records[name] = {file, record.at("digest").as_string()};
   }
   return records;
 }
@@ -50,19 +71,11 @@ void write_manifest(const fs::path& step_folder, const Manifest& manifest) {
 Manifest read_manifest(const fs::path& step_folder) {
   const std::string path = manifest_path(step_folder).string();
   const Json whole = Json::parse(read_file(path), path);
-  const Json& content = whole.at("content");
-  const std::string& expected = whole.at("digest").as_string();
-  const std::string found = digest_of(content.dump());
-  if (found != expected) {
-    throw Error(Fault::kData, path + " is damaged: its content has the digest " + found + ", expected " + expected);
+  try {
+    return manifest_from(whole);
+  } catch (const Error& error) {
+    throw Error(error.fault(), "cannot read " + path + ": " + error.what());
   }
-  if (const int64_t format = content.at("format").as_int(); format != kFormat) {
-    throw Error(Fault::kUsage, "cannot read " + path + ": it has format " + std::to_string(format) +
-                                   ", and this program reads " + std::to_string(kFormat));
-  }
-  Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
-  for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
-  return manifest;
 }
 
 std::string step_name(int64_t step) {
