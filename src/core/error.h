@@ -11,7 +11,7 @@ enum class Fault : int { kUsage = 64, kData = 65, kInternal = 70, kResource = 71
 
 constexpr int kExitStopped = 75;
 
-// The text with its control characters written out, as \\x1b, except ends of lines and tabs: messages hold names out of
+// The text with control characters, except ends of lines and tabs, and bytes that are no UTF-8 written out, as \\x1b: messages hold names out of
 // files that anybody may have written, and terminals obey such characters.
 std::string printable(const std::string& text);
 

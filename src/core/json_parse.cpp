@@ -64,7 +64,10 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(size_t position, const std::string&, const nlohmann::json::exception& failure) override {
     const bool is_syntax = dynamic_cast<const nlohmann::json::parse_error*>(&failure) != nullptr;
     if (!is_syntax) throw Refusal{remark_of(failure.what())};
-    throw Refusal{"malformed at " + position_text(text_, position) + " (" + remark_of(failure.what()) +
+    refuse(position, remark_of(failure.what()));
+  }
+  [[noreturn]] void refuse(size_t position, const std::string& remark) const {
+    throw Refusal{"malformed at " + position_text(text_, position) + " (" + remark +
                   "); it is damaged or was edited wrongly"};
   }
 
@@ -104,6 +107,8 @@ class Builder final : public nlohmann::json_sax<nlohmann::json> {
 Json Json::parse(std::string_view text, std::string_view source) {
   Builder builder(text);
   try {
+    // The library takes a zero byte for the end, whatever stands behind it.
+    if (const size_t zero = text.find('\0'); zero != text.npos) builder.refuse(zero + 1, "a zero byte");
     nlohmann::json::sax_parse(text, &builder);
   } catch (const Refusal& refusal) {
     throw Error(Fault::kData, "cannot read " + std::string(source) + " as JSON: " + refusal.why);

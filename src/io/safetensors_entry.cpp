@@ -97,13 +97,6 @@ std::string shown(const std::string& name) {
   return name.size() <= kMost ? name : name.substr(0, kMost) + "... (" + std::to_string(name.size()) + " bytes)";
 }
 
-void check_name(const std::string& name) {
-  if (name.empty()) damaged("its header names a tensor \"\"");
-  if (std::ranges::any_of(name, [](unsigned char byte) { return byte < ' ' || byte == 0x7f; })) {
-    damaged("its header names a tensor " + Json(shown(name)).dump() + ", which has a control character");
-  }
-}
-
 SafetensorsFile::Entry parse_entry(const Json& json, int64_t data_begin) {
   if (!json.is_object()) must_be("its description", "an object", json);
   const Json& dtype = json.at("dtype");
@@ -121,8 +114,9 @@ SafetensorsFile::Entry parse_entry(const Json& json, int64_t data_begin) {
   if (begin < 0) damaged("its data_offsets are " + range_text(begin, end) + ", and begin before the data");
   if (end < begin) damaged("its data_offsets are " + range_text(begin, end) + ", and end before they begin");
   if (end - begin != bytes) {
-    damaged("its shape and dtype need " + std::to_string(bytes) + " bytes, its data_offsets are " +
-            range_text(begin, end) + ", " + std::to_string(end - begin) + " bytes");
+    damaged("its shape " + shown(Json::array(entry.shape).dump()) + " and dtype " + dtype.as_string() + " need " +
+            std::to_string(bytes) + " bytes, its data_offsets are " + range_text(begin, end) + ", " +
+            std::to_string(end - begin) + " bytes");
   }
   if (__builtin_add_overflow(data_begin, begin, &entry.begin) || __builtin_add_overflow(data_begin, end, &entry.end)) {
     damaged("its data_offsets are " + range_text(begin, end) + ", and end beyond any file");

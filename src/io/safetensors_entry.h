@@ -16,8 +16,6 @@ std::string_view safetensors_dtype(at::ScalarType dtype);
 std::string shown(const std::string& name);
 
 // The members of a header. Each throws Error(kData) that says what is wrong with it, without the name of the file.
-// Names become parts of messages, logs and other files, so they are not empty and have no control characters.
-void check_name(const std::string& name);
 // `data_begin`: where the header's offsets count from.
 SafetensorsFile::Entry parse_entry(const Json& json, int64_t data_begin);
 Metadata parse_metadata(const Json& json);

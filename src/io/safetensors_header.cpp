@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -43,8 +44,9 @@ std::string impostor(const std::filesystem::path& path, std::string_view head, i
   }
   if (head.starts_with("PK\x03\x04")) return "it is a zip file, as torch.save writes; " + conversion_recipe(path);
   if (is_pickle(head)) return "it is a pickle, as torch.save writes; " + conversion_recipe(path);
+  const bool may_be_header = head.size() > kLengthBytes && head[kLengthBytes] == '{';  // of a length with those bytes
   for (const auto& [beginning, name] : kOthers) {
-    if (head.starts_with(beginning)) return "it is " + std::string(name) + ", not a safetensors file";
+    if (head.starts_with(beginning) && !may_be_header) return "it is " + std::string(name) + ", not a safetensors file";
   }
   const size_t text = head.find_first_not_of(" \t\r\n");
   std::string start(head.substr(std::min(text, head.size()), 9));
@@ -53,6 +55,14 @@ std::string impostor(const std::filesystem::path& path, std::string_view head, i
     return "it is an HTML page, not the file; download it again and look at the address";
   }
   return {};
+}
+
+// "'x'", or "the byte 0xff".
+std::string byte_text(char byte) {
+  char text[24];
+  const bool is_letter = byte > ' ' && byte < 0x7f;
+  std::snprintf(text, sizeof text, is_letter ? "'%c'" : "the byte 0x%02x", static_cast<unsigned char>(byte));
+  return text;
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
@@ -76,7 +86,7 @@ std::string read_header(const std::filesystem::path& path, const FileHandle& fil
   }
   if (head[kLengthBytes] != '{') {
     refuse(path, "it is not a safetensors file: its header must begin with '{' and begins with " +
-                     Json(head.substr(kLengthBytes, 1)).dump());
+                     byte_text(head[kLengthBytes]));
   }
   if (length > static_cast<uint64_t>(size) - kLengthBytes) {
     refuse(path, "it is truncated: its header alone needs " + std::to_string(length + kLengthBytes) + " bytes, " +
@@ -85,6 +95,14 @@ std::string read_header(const std::filesystem::path& path, const FileHandle& fil
   std::string header(length, '\0');
   file.read(header.data(), static_cast<int64_t>(length), kLengthBytes);
   return header;
+}
+
+// Names become parts of messages, logs and other files.
+void check_name(const std::filesystem::path& path, const std::string& name) {
+  if (name.empty()) refuse(path, "its header is damaged: a tensor has no name");
+  if (std::ranges::any_of(name, [](unsigned char byte) { return byte < ' ' || byte == 0x7f; })) {
+    refuse(path, "its header is damaged: the name " + Json(shown(name)).dump() + " has a control character");
+  }
 }
 
 // Tensors must cover the data exactly, once.
@@ -126,11 +144,11 @@ SafetensorsHeader read_safetensors_header(const std::filesystem::path& path, con
   const int64_t data_begin = static_cast<int64_t>(kLengthBytes + text.size());
   SafetensorsHeader header;
   for (const auto& [name, member] : json.as_object()) {
+    check_name(path, name);
     try {
       if (name == kMetadataKey) {
         header.metadata = parse_metadata(member);
       } else {
-        check_name(name);
         header.entries[name] = parse_entry(member, data_begin);
       }
     } catch (const Error& error) {

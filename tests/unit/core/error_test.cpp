@@ -26,7 +26,7 @@ TEST(Error, IsFitForATerminal) {
   const std::string name("a\x1b[2J\r\0\x7f\xc2\x9b", 10);
   EXPECT_STREQ(Error(Fault::kData, "no " + name + " here:\n\tué").what(),
                "no a\\x1b[2J\\x0d\\x00\\x7f\\xc2\\x9b here:\n\tué");
-  EXPECT_EQ(printable("\xc2"), "\xc2");  // the half of a letter at the end
+  EXPECT_EQ(printable("a\xff\xc3"), "a\\xff\\xc3");  // no UTF-8, and half of a letter
 }
 
 TEST(ErrnoError, NoSpaceIsResource) {
