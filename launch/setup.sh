@@ -22,7 +22,7 @@ Installs what acm_dist needs, configures and builds it. Run again, it does only 
   3. cmake, with a preset of CMakePresets.json
   4. the build, on all cores but with 2 GiB of memory for each compiler; through ccache where it is found
 
-  --preset NAME   release (default) builds into build/, dev into build-dev/
+  --preset NAME   release (default) builds into build/, any other into build-NAME/
   --target NAME   build only this target, for example acm_dist (default: everything)
 EOF
 }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "config/key_depth.h"
+
 namespace acm::config {
 namespace {
 
@@ -62,6 +64,7 @@ void walk(const toml::table& table, const std::string& prefix, std::vector<Entry
 }  // namespace
 
 std::variant<std::vector<Entry>, SyntaxFault> parse_toml(std::string_view text) {
+  if (const auto deep = find_deep_key(text)) return *deep;
   try {
     std::vector<Entry> entries;
     walk(toml::parse(text), "", entries);

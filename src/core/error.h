@@ -11,12 +11,17 @@ enum class Fault : int { kUsage = 64, kData = 65, kInternal = 70, kResource = 71
 
 constexpr int kExitStopped = 75;
 
+// The text with control characters, except ends of lines and tabs, and bytes that are no UTF-8 written out, as \\x1b: messages hold names out of
+// files that anybody may have written, and terminals obey such characters.
+std::string printable(const std::string& text);
+
 // The one exception type: something that a user, a file, a disk or a network caused. The message is one sentence that
-// says what was being done, to what, what came back and what to do. Bugs are TORCH_CHECK or std::logic_error instead.
+// says what was being done, to what, what came back and what to do; it is kept printable. Bugs are TORCH_CHECK or
+// std::logic_error instead.
 class Error : public std::runtime_error {
  public:
   Error(Fault fault, const std::string& message, std::source_location where = std::source_location::current())
-      : std::runtime_error(message), fault_(fault), where_(where) {}
+      : std::runtime_error(printable(message)), fault_(fault), where_(where) {}
 
   Fault fault() const { return fault_; }
   const std::source_location& where() const { return where_; }

@@ -160,6 +160,11 @@ int64_t free_bytes(const std::filesystem::path& folder) {
   return bytes > static_cast<unsigned __int128>(kMost) ? kMost : static_cast<int64_t>(bytes);
 }
 
+bool is_plain_name(const std::string& name) {
+  return !name.empty() && name != "." && name != ".." && name.find_first_of("/\\") == std::string::npos &&
+         name.find('\0') == std::string::npos;
+}
+
 std::string host_name() {
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) != 0)

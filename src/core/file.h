@@ -54,6 +54,9 @@ std::string read_file(const std::filesystem::path& path);
 void make_folder(const std::filesystem::path& folder);
 // Bytes that this process may still write on the file system of `folder` (or of its nearest existing parent).
 int64_t free_bytes(const std::filesystem::path& folder);
+// Whether a name is that of a file in its own folder and leads nowhere else: names come from files that anybody may
+// have written.
+bool is_plain_name(const std::string& name);
 // Host name, for messages and partial names.
 std::string host_name();
 

@@ -1,18 +1,14 @@
 #include "core/json.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "core/error.h"
 
 namespace acm {
 namespace {
-
-constexpr int kMostLevels = 200;  // what we write is shallow; a deeper text is damage, and would exhaust the stack
 
 std::string describe(const Json& value) {
   if (value.is_object()) return "an object";
@@ -84,36 +80,6 @@ void write(const Json& value, int indent, int level, std::string& out) {
   }
 }
 
-Json converted(const nlohmann::json& value, int level) {
-  if (level > kMostLevels) throw std::out_of_range("more than " + std::to_string(kMostLevels) + " levels of nesting");
-  if (value.is_object()) {
-    Json::Object members;
-    for (const auto& [key, member] : value.items()) members.emplace(key, converted(member, level + 1));
-    return members;
-  }
-  if (value.is_array()) {
-    Json::Array items;
-    for (const auto& item : value) items.push_back(converted(item, level + 1));
-    return items;
-  }
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number_float()) return value.get<double>();
-  if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{std::numeric_limits<int64_t>::max()}) {
-    throw std::out_of_range("the integer " + value.dump() + " does not fit 64 bits with a sign");
-  }
-  if (value.is_number()) return value.get<int64_t>();
-  return nullptr;
-}
-
-// "line 3, column 7" of the byte at which the parser stopped.
-std::string position_text(std::string_view text, size_t bytes) {
-  const std::string_view before = text.substr(0, bytes == 0 ? 0 : bytes - 1);
-  const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start + 1);
-}
-
 }  // namespace
 
 bool Json::as_bool() const {
@@ -157,8 +123,15 @@ Json::Object& Json::as_object() { return const_cast<Object&>(std::as_const(*this
 
 const Json& Json::at(std::string_view key) const {
   if (const Json* member = find(key)) return *member;
+  constexpr size_t kMostShown = 200;
   std::string present;
-  for (const auto& [name, member] : as_object()) present += (present.empty() ? "" : ", ") + name;
+  for (const auto& [name, member] : as_object()) {
+    if (present.size() + name.size() > kMostShown) {
+      present += (present.empty() ? "" : " and ") + std::to_string(as_object().size()) + " in all";
+      break;
+    }
+    present += (present.empty() ? "" : ", ") + name;
+  }
   throw Error(Fault::kData, "expected the key \"" + std::string(key) + "\" in a JSON object, found " +
                                 (present.empty() ? "none" : present));
 }
@@ -185,22 +158,6 @@ std::string Json::dump(int indent) const {
   std::string out;
   write(*this, indent, 0, out);
   return out;
-}
-
-Json Json::parse(std::string_view text, std::string_view source) {
-  const auto fail = [&](const std::string& why) {
-    throw Error(Fault::kData, "cannot read " + std::string(source) + " as JSON: " + why);
-  };
-  try {
-    return converted(nlohmann::json::parse(text), 0);
-  } catch (const nlohmann::json::parse_error& failure) {
-    fail("malformed at " + position_text(text, failure.byte) + "; it is damaged or was edited wrongly");
-  } catch (const nlohmann::json::exception& failure) {
-    fail(failure.what());
-  } catch (const std::out_of_range& failure) {
-    fail(failure.what());
-  }
-  return {};
 }
 
 }  // namespace acm

@@ -65,7 +65,8 @@ class Json {
 
   std::string dump(
       int indent = -1) const;  // -1: one line. NaN and infinities are written as the strings "nan", "inf", "-inf"
-  // `source` names the text in the Error(kData) that a malformed one causes.
+  // `source` names the text in the Error(kData) that one causes which is malformed, names a key twice or nests too
+  // deeply.
   static Json parse(std::string_view text, std::string_view source);
 
   friend bool operator==(const Json&, const Json&) = default;

@@ -21,6 +21,9 @@
 namespace acm::io {
 namespace {
 
+// A segment that says it has more was not made by this program; its sizes in bytes would overflow.
+constexpr int64_t kMostRows = int64_t{1} << 36;
+
 bool is_there(const std::filesystem::path& file) {
   std::error_code failure;
   const bool there = std::filesystem::exists(file, failure);
@@ -126,6 +129,10 @@ struct ActivationCache::Impl {
   std::string difference(int64_t segment, const SegmentTable& table) const {
     if (table.key != key) return "of another key: " + key_difference(table.key, key);
     if (table.segment != segment) return "a copy of segment " + std::to_string(table.segment);
+    if (table.samples < 0 || table.samples > kMostRows || table.rows < 0 || table.rows > kMostRows) {
+      return "changed: it says that it has " + std::to_string(table.samples) + " samples and " +
+             std::to_string(table.rows) + " rows";
+    }
     if (table.samples < layout.samples_in(segment)) {
       return "of " + std::to_string(table.samples) + " samples instead of " +
              std::to_string(layout.samples_in(segment));
@@ -157,8 +164,18 @@ struct ActivationCache::Impl {
     if (from.rows) return *from.rows;
     const int64_t samples = layout.samples_in(segment);
     if (samples == from.table.samples) return *(from.rows = from.table.rows);
-    const at::Tensor offsets = read_whole(segment, std::string(kOffsets), at::kLong, {from.table.samples + 1});
-    return *(open(segment).rows = offsets.const_data_ptr<int64_t>()[samples]);
+    return *(from.rows = offsets(segment).const_data_ptr<int64_t>()[samples]);
+  }
+
+  // Of all samples of the file.
+  at::Tensor offsets(int64_t segment) {
+    const SegmentTable& table = open(segment).table;
+    const at::Tensor offsets = read_whole(segment, std::string(kOffsets), at::kLong, {table.samples + 1});
+    const auto* values = offsets.const_data_ptr<int64_t>();
+    if (values[0] != 0 || values[table.samples] != table.rows || !std::is_sorted(values, values + table.samples + 1)) {
+      damaged(segment, "changed: its offsets do not ascend from 0 to its " + std::to_string(table.rows) + " rows");
+    }
+    return offsets;
   }
 
   at::Tensor read_values(int64_t segment, const std::string& path, int64_t width) {
@@ -266,8 +283,7 @@ at::Tensor ActivationCache::read_output(int64_t segment, const std::string& name
 }
 
 at::Tensor ActivationCache::read_offsets(int64_t segment) {
-  const int64_t stored = impl_->open(segment).table.samples, wanted = layout_.samples_in(segment);
-  return impl_->read_whole(segment, std::string(kOffsets), at::kLong, {stored + 1}).narrow(0, 0, wanted + 1);
+  return impl_->offsets(segment).narrow(0, 0, layout_.samples_in(segment) + 1);
 }
 
 int64_t ActivationCache::rows(int64_t segment) { return impl_->rows(segment); }

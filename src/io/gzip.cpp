@@ -1,5 +1,6 @@
 #include "io/gzip.h"
 
+#include <c10/util/Exception.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -26,14 +27,15 @@ class Inflater {
   ~Inflater() { inflateEnd(&stream_); }
   Inflater(const Inflater&) = delete;
 
-  std::string run() {
+  // The first `most` bytes, or all.
+  std::string run(size_t most) {
     std::string out;
     for (;;) {
       feed();
-      const size_t before = out.size();
-      out.resize(before + kPiece);
+      const size_t before = out.size(), room = std::min(kPiece, most - before);
+      out.resize(before + room);
       stream_.next_out = reinterpret_cast<Bytef*>(out.data() + before);
-      stream_.avail_out = static_cast<uInt>(kPiece);
+      stream_.avail_out = static_cast<uInt>(room);
       const int status = inflate(&stream_, Z_NO_FLUSH);
       out.resize(out.size() - stream_.avail_out);
       take_back_unread();
@@ -47,6 +49,7 @@ class Inflater {
       } else if (status != Z_OK) {
         fail(std::string("is damaged (") + (stream_.msg ? stream_.msg : "unknown fault") + ")");
       }
+      if (out.size() == most) return out;
     }
   }
 
@@ -71,10 +74,16 @@ class Inflater {
 
 }  // namespace
 
-std::string read_maybe_gzip(const std::filesystem::path& path) {
-  std::string bytes = read_file(path);
-  if (!bytes.starts_with(kGzipMagic)) return bytes;
-  return Inflater(path, bytes).run();
+std::string read_maybe_gzip(const std::filesystem::path& path, int64_t most) {
+  TORCH_CHECK(most > 0, "bytes of ", path.string(), " to read: ", most);
+  const FileHandle file(path, FileHandle::Mode::kRead);
+  std::string bytes(kGzipMagic.size(), '\0');
+  const int64_t size = file.size(), beginning = std::min(size, static_cast<int64_t>(bytes.size()));
+  file.read(bytes.data(), beginning, 0);
+  const bool is_gzip = bytes == kGzipMagic;
+  bytes.resize(static_cast<size_t>(is_gzip ? size : std::min(size, most)));
+  file.read(bytes.data(), static_cast<int64_t>(bytes.size()), 0);
+  return is_gzip ? Inflater(path, bytes).run(static_cast<size_t>(most)) : bytes;
 }
 
 }  // namespace acm::io

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "io/safetensors_entry.h"
 #include "io/safetensors_header.h"
 
 namespace acm::io {
@@ -20,8 +21,10 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 
 void check_bools(const std::filesystem::path& path, const std::string& name, const at::Tensor& tensor) {
   const auto* bytes = static_cast<const uint8_t*>(tensor.const_data_ptr());
-  if (std::any_of(bytes, bytes + tensor.numel(), [](uint8_t byte) { return byte > 1; })) {
-    throw Error(Fault::kData, "cannot read " + name + " of " + path.string() + ": a BOOL is neither 0 nor 1");
+  const auto* bad = std::find_if(bytes, bytes + tensor.numel(), [](uint8_t byte) { return byte > 1; });
+  if (bad != bytes + tensor.numel()) {
+    throw Error(Fault::kData, "cannot read " + name + " of " + path.string() + ": a BOOL is neither 0 nor 1: value " +
+                                  std::to_string(bad - bytes) + " is " + std::to_string(*bad));
   }
 }
 

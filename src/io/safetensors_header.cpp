@@ -1,34 +1,26 @@
 #include "io/safetensors_header.h"
 
-#include <c10/core/ScalarType.h>
-#include <c10/util/Exception.h>
-
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <cstring>
-#include <limits>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "io/safetensors_entry.h"
 
 namespace acm::io {
 namespace {
 
-struct DtypeName {
-  at::ScalarType dtype;
-  std::string_view name;
-};
-constexpr std::array<DtypeName, 8> kDtypes = {{{at::kDouble, "F64"},
-                                               {at::kFloat, "F32"},
-                                               {at::kHalf, "F16"},
-                                               {at::kBFloat16, "BF16"},
-                                               {at::kLong, "I64"},
-                                               {at::kInt, "I32"},
-                                               {at::kByte, "U8"},
-                                               {at::kBool, "BOOL"}}};
+// What else may carry weights, by how it begins.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kOthers = {{{"GGUF", "a GGUF file"},
+                                                                                   {"\x89HDF", "an HDF5 file"},
+                                                                                   {"\x93NUMPY", "a NumPy array"},
+                                                                                   {"\x1f\x8b", "a gzip file"},
+                                                                                   {"\x08\x07\x12", "an ONNX model"}}};
 
 // Whether the bytes begin a pickle of protocol 2 to 5 and no safetensors header.
 bool is_pickle(std::string_view head) {
@@ -52,6 +44,10 @@ std::string impostor(const std::filesystem::path& path, std::string_view head, i
   }
   if (head.starts_with("PK\x03\x04")) return "it is a zip file, as torch.save writes; " + conversion_recipe(path);
   if (is_pickle(head)) return "it is a pickle, as torch.save writes; " + conversion_recipe(path);
+  const bool may_be_header = head.size() > kLengthBytes && head[kLengthBytes] == '{';  // of a length with those bytes
+  for (const auto& [beginning, name] : kOthers) {
+    if (head.starts_with(beginning) && !may_be_header) return "it is " + std::string(name) + ", not a safetensors file";
+  }
   const size_t text = head.find_first_not_of(" \t\r\n");
   std::string start(head.substr(std::min(text, head.size()), 9));
   for (char& c : start) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -59,6 +55,14 @@ std::string impostor(const std::filesystem::path& path, std::string_view head, i
     return "it is an HTML page, not the file; download it again and look at the address";
   }
   return {};
+}
+
+// "'x'", or "the byte 0xff".
+std::string byte_text(char byte) {
+  char text[24];
+  const bool is_letter = byte > ' ' && byte < 0x7f;
+  std::snprintf(text, sizeof text, is_letter ? "'%c'" : "the byte 0x%02x", static_cast<unsigned char>(byte));
+  return text;
 }
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
@@ -76,8 +80,13 @@ std::string read_header(const std::filesystem::path& path, const FileHandle& fil
   }
   uint64_t length = 0;
   std::memcpy(&length, head.data(), kLengthBytes);
-  if (length > kHeaderLimit || head[kLengthBytes] != '{') {
-    refuse(path, "it is not a safetensors file (no header stands at its start)");
+  if (length > kHeaderLimit) {
+    refuse(path, "it is not a safetensors file: its first 8 bytes promise a header of " + std::to_string(length) +
+                     " bytes, and " + std::to_string(kHeaderLimit) + " is the most");
+  }
+  if (head[kLengthBytes] != '{') {
+    refuse(path, "it is not a safetensors file: its header must begin with '{' and begins with " +
+                     byte_text(head[kLengthBytes]));
   }
   if (length > static_cast<uint64_t>(size) - kLengthBytes) {
     refuse(path, "it is truncated: its header alone needs " + std::to_string(length + kLengthBytes) + " bytes, " +
@@ -88,55 +97,37 @@ std::string read_header(const std::filesystem::path& path, const FileHandle& fil
   return header;
 }
 
-at::ScalarType dtype_named(const std::string& name) {
-  for (const DtypeName& known : kDtypes) {
-    if (known.name == name) return known.dtype;
+// Names become parts of messages, logs and other files.
+void check_name(const std::filesystem::path& path, const std::string& name) {
+  if (name.empty()) refuse(path, "its header is damaged: a tensor has no name");
+  if (std::ranges::any_of(name, [](unsigned char byte) { return byte < ' ' || byte == 0x7f; })) {
+    refuse(path, "its header is damaged: the name " + Json(shown(name)).dump() + " has a control character");
   }
-  throw Error(Fault::kData, "its dtype " + name + " is none of F64 F32 F16 BF16 I64 I32 U8 BOOL");
 }
 
-// Bytes of a tensor of this shape, or an Error where the shape is none or its size overflows.
-int64_t bytes_of(at::ScalarType dtype, const std::vector<int64_t>& shape) {
-  int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype));
-  for (const int64_t extent : shape) {
-    if (extent < 0 || __builtin_mul_overflow(bytes, extent, &bytes)) {
-      throw Error(Fault::kData, "its shape is negative or too large");
-    }
-  }
-  return bytes;
-}
-
-// `data_begin`: where the header's offsets count from.
-SafetensorsFile::Entry parse_entry(const Json& json, int64_t data_begin) {
-  SafetensorsFile::Entry entry;
-  entry.dtype = dtype_named(json.at("dtype").as_string());
-  for (const Json& extent : json.at("shape").as_array()) entry.shape.push_back(extent.as_int());
-  const Json::Array& offsets = json.at("data_offsets").as_array();
-  if (offsets.size() != 2) throw Error(Fault::kData, "its data_offsets are not a pair");
-  const int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
-  const int64_t bytes = bytes_of(entry.dtype, entry.shape);
-  if (begin < 0 || end < begin || end > std::numeric_limits<int64_t>::max() - data_begin || end - begin != bytes) {
-    throw Error(Fault::kData, "its shape and dtype need " + std::to_string(bytes) + " bytes, its data_offsets are [" +
-                                  std::to_string(begin) + ", " + std::to_string(end) + ")");
-  }
-  entry.begin = data_begin + begin;
-  entry.end = data_begin + end;
-  return entry;
-}
-
-// Tensors must cover the data exactly, once: this also finds names that stand twice in the header.
+// Tensors must cover the data exactly, once.
 void check_coverage(const std::filesystem::path& path, const std::map<std::string, SafetensorsFile::Entry>& entries,
                     int64_t data_begin, int64_t size) {
-  std::vector<std::pair<std::pair<int64_t, int64_t>, const std::string*>> ranges;
-  for (const auto& [name, entry] : entries) ranges.push_back({{entry.begin, entry.end}, &name});
-  std::sort(ranges.begin(), ranges.end());
+  std::vector<const std::pair<const std::string, SafetensorsFile::Entry>*> order;
+  for (const auto& entry : entries) order.push_back(&entry);
+  std::ranges::stable_sort(order, {},
+                           [](const auto* entry) { return std::pair(entry->second.begin, entry->second.end); });
   int64_t reached = data_begin;
-  for (const auto& [range, name] : ranges) {
-    if (range.first != reached) {
-      refuse(path, "its header is damaged: the bytes of " + *name +
-                       (range.first < reached ? " overlap" : " leave a gap after") + " those before them");
+  std::string before = "the header";
+  for (const auto* named : order) {
+    const auto& [name, entry] = *named;
+    if (entry.begin < reached) {
+      refuse(path, "its header is damaged: the bytes of " + shown(name) + " begin at " +
+                       std::to_string(entry.begin - data_begin) + " and overlap those of " + before +
+                       ", which end at " + std::to_string(reached - data_begin));
     }
-    reached = range.second;
+    if (entry.begin > reached) {
+      refuse(path, "its header is damaged: the bytes of " + shown(name) + " begin at " +
+                       std::to_string(entry.begin - data_begin) + " and leave a gap of " +
+                       std::to_string(entry.begin - reached) + " after " + before);
+    }
+    reached = entry.end;
+    before = shown(name);
   }
   if (reached > size) {
     refuse(path, "it is truncated: " + std::to_string(size) + " of " + std::to_string(reached) +
@@ -147,27 +138,21 @@ void check_coverage(const std::filesystem::path& path, const std::map<std::strin
 
 }  // namespace
 
-std::string_view safetensors_dtype(at::ScalarType dtype) {
-  for (const DtypeName& known : kDtypes) {
-    if (known.dtype == dtype) return known.name;
-  }
-  TORCH_CHECK(false, "safetensors cannot hold tensors of ", c10::toString(dtype));
-}
-
 SafetensorsHeader read_safetensors_header(const std::filesystem::path& path, const FileHandle& file) {
   const std::string text = read_header(path, file);
   const Json json = Json::parse(text, "the header of " + path.string());
   const int64_t data_begin = static_cast<int64_t>(kLengthBytes + text.size());
   SafetensorsHeader header;
   for (const auto& [name, member] : json.as_object()) {
+    check_name(path, name);
     try {
       if (name == kMetadataKey) {
-        for (const auto& [key, value] : member.as_object()) header.metadata[key] = value.as_string();
+        header.metadata = parse_metadata(member);
       } else {
         header.entries[name] = parse_entry(member, data_begin);
       }
     } catch (const Error& error) {
-      refuse(path, "its header is damaged at " + name + ": " + error.what());
+      refuse(path, "its header is damaged at " + shown(name) + ": " + error.what());
     }
   }
   check_coverage(path, header.entries, data_begin, file.size());

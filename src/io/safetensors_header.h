@@ -14,9 +14,6 @@ inline constexpr uint64_t kHeaderLimit = 100'000'000;
 inline constexpr uint64_t kLengthBytes = 8;
 inline constexpr std::string_view kMetadataKey = "__metadata__";
 
-// The format's word for a dtype; a dtype that it cannot hold is a bug of the caller.
-std::string_view safetensors_dtype(at::ScalarType dtype);
-
 struct SafetensorsHeader {
   std::map<std::string, SafetensorsFile::Entry> entries;
   Metadata metadata;

@@ -20,10 +20,18 @@ fs::path manifest_path(const fs::path& step_folder) { return step_folder / "mani
 
 std::string text_of(const Json& whole) { return whole.dump(1) + "\n"; }
 
-Manifest manifest_from(const Json& content, const std::string& path) {
+Manifest manifest_from(const Json& whole, const std::string& text) {
+  const Json& content = whole.at("content");
+  const std::string& expected = whole.at("digest").as_string();
+  const std::string found = digest_of(content.dump());
+  if (found != expected) {
+    throw Error(Fault::kData, "it is damaged: its content has the digest " + found + ", expected " + expected);
+  }
+  // The digest does not cover spaces.
+  if (text_of(whole) != text) throw Error(Fault::kData, "it is damaged: it is not spaced as it was written");
   if (const int64_t format = content.at("format").as_int(); format != kFormat) {
-    throw Error(Fault::kUsage, "cannot read " + path + ": it has format " + std::to_string(format) +
-                                   ", and this program reads " + std::to_string(kFormat));
+    throw Error(Fault::kUsage,
+                "it has format " + std::to_string(format) + ", and this program reads " + std::to_string(kFormat));
   }
   Manifest manifest{.scalars = {}, .tensors = records_from(content.at("tensors"))};
   for (const auto& [name, value] : content.at("scalars").as_object()) manifest.scalars[name] = value.as_int();
@@ -45,8 +53,10 @@ TensorRecords records_from(const Json& json) {
   TensorRecords records;
   for (const auto& [name, record] : json.as_object()) {
     const std::string& file = record.at("file").as_string();
-    if (file.empty() || file == ".." || file.find('/') != std::string::npos)
-      throw Error(Fault::kData, "the shard of " + name + " is called " + Json(file).dump() + ", which is no file of the step's folder");
+    if (!is_plain_name(file)) {
+      throw Error(Fault::kData, "it places " + name + " in " + record.at("file").dump() +
+                                    ", and a shard must be a plain file name beside the manifest");
+    }
     records[name] = {file, record.at("digest").as_string()};
   }
   return records;
@@ -65,18 +75,11 @@ void write_manifest(const fs::path& step_folder, const Manifest& manifest) {
 
 Manifest read_manifest(const fs::path& step_folder) {
   const std::string path = manifest_path(step_folder).string(), text = read_file(path);
-  const auto damaged = [&](const std::string& why) { return Error(Fault::kData, path + " is damaged: " + why); };
+  const Json whole = Json::parse(text, path);
   try {
-    const Json whole = Json::parse(text, path);
-    const Json& content = whole.at("content");
-    const std::string& expected = whole.at("digest").as_string();
-    const std::string found = digest_of(content.dump());
-    if (found != expected) throw damaged("its content has the digest " + found + ", expected " + expected);
-    if (text_of(whole) != text) throw damaged("it is not written as it was");  // spaces, which no digest covers
-    return manifest_from(content, path);
+    return manifest_from(whole, text);
   } catch (const Error& error) {
-    if (error.fault() != Fault::kData || std::string_view(error.what()).starts_with(path)) throw;
-    throw damaged(error.what());
+    throw Error(error.fault(), "cannot read " + path + ": " + error.what());
   }
 }
 

@@ -13,6 +13,7 @@ uint32_t big_endian(std::string_view four) {
 }
 
 constexpr uint32_t kUnsignedBytes = 0x08;
+constexpr int64_t kMostBytes = int64_t{1} << 48;  // no disk holds more
 
 }  // namespace
 
@@ -20,26 +21,31 @@ IdxFile read_idx(const std::filesystem::path& path, int64_t dimensions, const st
   const auto refuse = [&](const std::string& why) {
     throw Error(Fault::kData, "cannot read " + what + " from " + path.string() + ": " + why);
   };
-  IdxFile file{io::read_maybe_gzip(path), {}};
-  const std::string_view content = file.content;
-  const size_t header = 4 + 4 * static_cast<size_t>(dimensions);
+  const int64_t header = 4 + 4 * dimensions;
+  const std::string start = io::read_maybe_gzip(path, header);
   const uint32_t magic = kUnsignedBytes << 8 | static_cast<uint32_t>(dimensions);
-  if (content.size() < 4 || big_endian(content.substr(0, 4)) != magic) {
+  if (start.size() < 4 || big_endian(std::string_view(start).substr(0, 4)) != magic) {
     refuse("it is not an IDX file of unsigned bytes with " + std::to_string(dimensions) +
            " dimensions; look at the names under [data]");
   }
-  if (content.size() < header) refuse("it is truncated within its header; fetch it again");
-  uint64_t expected = 1;
-  for (size_t at = 4; at < header; at += 4) {
-    file.sizes.push_back(big_endian(content.substr(at, 4)));
-    if (__builtin_mul_overflow(expected, static_cast<uint64_t>(file.sizes.back()), &expected)) {
+  if (static_cast<int64_t>(start.size()) < header) refuse("it is truncated within its header; fetch it again");
+  IdxFile file;
+  int64_t expected = 1;
+  for (size_t at = 4; at < start.size(); at += 4) {
+    file.sizes.push_back(big_endian(std::string_view(start).substr(at, 4)));
+    if (__builtin_mul_overflow(expected, file.sizes.back(), &expected) || expected > kMostBytes) {
       refuse("its sizes are absurd; fetch it again");
     }
   }
-  const uint64_t found = content.size() - header;
-  if (found != expected) {
-    refuse(std::string(found < expected ? "it is truncated" : "it is too long") + ": its header promises " +
-           std::to_string(expected) + " bytes of data, " + std::to_string(found) + " are there; fetch it again");
+  file.content = io::read_maybe_gzip(path, header + expected + 1);  // the last one shows that there is more
+  const int64_t found = static_cast<int64_t>(file.content.size()) - header;
+  if (found < expected) {
+    refuse("it is truncated: its header promises " + std::to_string(expected) + " bytes of data, " +
+           std::to_string(found) + " are there; fetch it again");
+  }
+  if (found > expected) {
+    refuse("it is too long: its header promises " + std::to_string(expected) +
+           " bytes of data, and more are there; fetch it again");
   }
   if (expected == 0) refuse("it is empty");
   return file;

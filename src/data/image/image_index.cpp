@@ -21,7 +21,8 @@ Json stamp_json(const Stamp& stamp) { return Json(Json::Array{stamp.name, stamp.
 
 Stamp stamp_from(const Json& json) {
   const auto& fields = json.as_array();
-  return {fields.at(0).as_string(), fields.at(1).as_int(), fields.at(2).as_int()};
+  if (fields.size() != 3) throw Error(Fault::kData, "a stamp is not a name and two numbers");
+  return {fields[0].as_string(), fields[1].as_int(), fields[2].as_int()};
 }
 
 // Magic, the length of a JSON text, the text (key, containers, labels, stamps, counts), names, entries, digest of all.
@@ -48,27 +49,56 @@ std::string packed(const ImageIndex& index, const Json& key) {
   return out;
 }
 
+// Takes `bytes` from the beginning of what is left of a file.
+std::string_view take(std::string_view& rest, int64_t bytes) {
+  if (bytes < 0 || static_cast<uint64_t>(bytes) > rest.size())
+    throw Error(Fault::kData, "a part is longer than the file");
+  const std::string_view part = rest.substr(0, static_cast<size_t>(bytes));
+  rest.remove_prefix(part.size());
+  return part;
+}
+
+bool refers_to(const ImageIndex& index, const ImageEntry& entry) {
+  const auto is_in = [](int64_t place, size_t size) { return place >= 0 && static_cast<uint64_t>(place) < size; };
+  return is_in(entry.name, index.names.size()) && is_in(entry.container, index.containers.size()) && entry.bytes >= 0 &&
+         entry.offset >= -1 && (entry.label == -1 || is_in(entry.label, index.labels.size()));
+}
+
+// The index in a file's text and in what follows it.
+ImageIndex index_from(const Json& json, std::string_view rest) {
+  ImageIndex index;
+  for (const Json& name : json.at("containers").as_array()) index.containers.push_back(name.as_string());
+  for (const Json& text : json.at("labels").as_array()) index.labels.push_back(text.as_string());
+  for (const Json& stamp : json.at("stamps").as_array()) index.stamps.push_back(stamp_from(stamp));
+  index.names = take(rest, json.at("names").as_int());
+  index.entries.resize(rest.size() / sizeof(ImageEntry));
+  if (json.at("entries") != Json(static_cast<int64_t>(index.entries.size())) || rest.size() % sizeof(ImageEntry) != 0) {
+    throw Error(Fault::kData, "its entries are not as many as it says");
+  }
+  if (!rest.empty()) std::memcpy(index.entries.data(), rest.data(), rest.size());
+  if (!index.names.empty() && index.names.back() != '\0') throw Error(Fault::kData, "its last name has no end");
+  if (!std::ranges::all_of(index.entries, [&](const ImageEntry& entry) { return refers_to(index, entry); })) {
+    throw Error(Fault::kData, "an entry refers to what is not there");
+  }
+  return index;
+}
+
 // Nothing where the file is of another version, of another key or damaged: it is only a memory of what can be found
-// again.
+// again. Damage that the digest does not show was made on purpose, and is found too.
 std::optional<ImageIndex> unpacked(std::string_view bytes, const Json& key, const std::string& source) {
   if (!bytes.starts_with(kMagic) || bytes.size() < kMagic.size() + kCount + kDigest) return std::nullopt;
   const std::string_view content = bytes.substr(0, bytes.size() - kDigest);
   if (digest_of(content) != bytes.substr(content.size())) return std::nullopt;
   std::string_view rest = content.substr(kMagic.size());
   int64_t length = 0;
-  std::memcpy(&length, rest.data(), kCount);
-  const Json json = Json::parse(rest.substr(kCount, static_cast<size_t>(length)), source);
-  if (json.at("key") != key) return std::nullopt;
-  rest.remove_prefix(kCount + static_cast<size_t>(length));
-  ImageIndex index;
-  for (const Json& name : json.at("containers").as_array()) index.containers.push_back(name.as_string());
-  for (const Json& text : json.at("labels").as_array()) index.labels.push_back(text.as_string());
-  for (const Json& stamp : json.at("stamps").as_array()) index.stamps.push_back(stamp_from(stamp));
-  const auto names = static_cast<size_t>(json.at("names").as_int());
-  index.names = rest.substr(0, names);
-  index.entries.resize(static_cast<size_t>(json.at("entries").as_int()));
-  std::memcpy(index.entries.data(), rest.substr(names).data(), index.entries.size() * sizeof(ImageEntry));
-  return index;
+  std::memcpy(&length, take(rest, kCount).data(), kCount);
+  try {
+    const Json json = Json::parse(take(rest, length), source);
+    if (json.at("key") != key) return std::nullopt;
+    return index_from(json, rest);
+  } catch (const Error&) {
+    return std::nullopt;  // whoever asked is told that the index is made again
+  }
 }
 
 // The first thing that is no longer as it was, or nothing.

@@ -18,12 +18,6 @@ constexpr const char* kConfig = "config.json";
 
 bool is_index(const fs::path& path) { return path.filename().string().ends_with(".index.json"); }
 
-// Names come from a file that anybody may have written: they must not lead out of its folder.
-bool is_plain_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find_first_of("/\\") == std::string::npos &&
-         name.find('\0') == std::string::npos;
-}
-
 // The file to open in a folder. Where there are only pickles, that is one of them: opening it says what to do.
 fs::path main_file(const fs::path& folder) {
   for (const char* name : {kFile, kIndex}) {

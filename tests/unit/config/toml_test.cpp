@@ -30,5 +30,32 @@ TEST(ParseToml, SaysWhereTheTextBreaks) {
   EXPECT_FALSE(broken.sentence.empty());
 }
 
+std::string dotted(int parts) {
+  std::string key = "a";
+  for (int i = 1; i < parts; ++i) key += ".a";
+  return key;
+}
+
+// Each part would be a table in a table: half a million of them exhaust the stack.
+TEST(ParseToml, RefusesKeysOfManyParts) {
+  const std::string deep = dotted(500'000);
+  for (const std::string& text :
+       {"x = 1\n" + deep + " = 1\n", "x = 1\n[" + deep + "]\n", "x = 1\ny = {" + deep + " = 1}\n",
+        "x = '''#'''''\n" + deep + " = 1\n", "x = \"\\\"#\"\n'b'." + deep + " = 1"}) {
+    const auto parsed = parse_toml(text);
+    const auto* broken = std::get_if<SyntaxFault>(&parsed);
+    ASSERT_NE(broken, nullptr);
+    EXPECT_EQ(broken->line, 2);
+    EXPECT_EQ(broken->sentence, "a key has more than 8 parts, and no setting has");
+  }
+}
+
+TEST(ParseToml, DotsElsewhereAreNoParts) {
+  const std::string dots(1000, '.');
+  const std::string text = dotted(8) + " = 1\nb = \"" + dots + "\" # " + dots + "\nc = '" + dots + "'\nd = \"\"\"\n" +
+                           dots + "\"\"\"\"\"\ne = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]\n";
+  EXPECT_TRUE(std::holds_alternative<std::vector<Entry>>(parse_toml(text)));
+}
+
 }  // namespace
 }  // namespace acm::config

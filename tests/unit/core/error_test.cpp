@@ -22,6 +22,13 @@ TEST(Error, KnowsWhereItWasThrownAndWhetherItIsShared) {
   EXPECT_TRUE(error.mark_shared().shared());
 }
 
+TEST(Error, IsFitForATerminal) {
+  const std::string name("a\x1b[2J\r\0\x7f\xc2\x9b", 10);
+  EXPECT_STREQ(Error(Fault::kData, "no " + name + " here:\n\tué").what(),
+               "no a\\x1b[2J\\x0d\\x00\\x7f\\xc2\\x9b here:\n\tué");
+  EXPECT_EQ(printable("a\xff\xc3"), "a\\xff\\xc3");  // no UTF-8, and half of a letter
+}
+
 TEST(ErrnoError, NoSpaceIsResource) {
   for (const int number : {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM}) {
     EXPECT_EQ(errno_error("x", number, Fault::kUsage).fault(), Fault::kResource) << number;

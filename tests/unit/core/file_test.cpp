@@ -88,6 +88,37 @@ TEST(AtomicFile, ReplacesALeftoverAndNeverFollowsIt) {
   EXPECT_FALSE(std::filesystem::is_symlink(scratch / "a"));
 }
 
+// Between making the partial file and renaming it somebody puts a link in its place: neither is written through.
+TEST(AtomicFile, ALinkInPlaceOfThePartialIsRefused) {
+  const Scratch scratch;
+  replace_file(scratch / "victim", "keep");
+  AtomicFile file(scratch / "a");
+  std::filesystem::remove(file.partial());
+  std::filesystem::create_symlink(scratch / "victim", file.partial());
+  expect_error(Fault::kData, "Too many levels of symbolic links",
+               [&] { FileHandle(file.partial(), FileHandle::Mode::kWrite); });
+  expect_error(Fault::kData, "Too many levels of symbolic links", [&] { file.commit(); });
+  EXPECT_EQ(read_file(scratch / "victim"), "keep");
+  EXPECT_FALSE(exists(scratch / "a"));
+}
+
+TEST(AtomicFile, AFolderInPlaceOfThePartialIsNamed) {
+  const Scratch scratch;
+  std::filesystem::path partial;
+  {
+    AtomicFile file(scratch / "a");
+    partial = file.partial();
+  }
+  make_folder(partial);
+  expect_error(Fault::kUsage, "cannot write " + (scratch / "a").string(), [&] { AtomicFile file(scratch / "a"); });
+}
+
+TEST(IsPlainName, LeadsNowhereElse) {
+  for (const char* name : {"a", "rank-00000.safetensors", ".hidden", "..."}) EXPECT_TRUE(is_plain_name(name)) << name;
+  for (const char* name : {"", ".", "..", "a/b", "/a", "a/", "..\\a"}) EXPECT_FALSE(is_plain_name(name)) << name;
+  EXPECT_FALSE(is_plain_name(std::string("a\0b", 3)));
+}
+
 TEST(AtomicFile, AMissingFolderIsUsage) {
   const Scratch scratch;
   expect_error(Fault::kUsage, "No such file or directory", [&] { AtomicFile file(scratch / "none/a"); });

@@ -92,7 +92,19 @@ TEST(Json, AMalformedTextIsNamedWithItsPosition) {
   expect_error(Fault::kData, "malformed at line 1, column 1", [] { parse(""); });
   expect_error(Fault::kData, "malformed", [] { parse("{} {}"); });
   expect_error(Fault::kData, "malformed", [] { parse("[\"\xff\"]"); });
-  expect_error(Fault::kData, "levels of nesting", [] { parse(std::string(5000, '[') + std::string(5000, ']')); });
+  expect_error(Fault::kData, "malformed at line 1, column 4 (invalid literal; last read: '1,x'); it is damaged",
+               [] { parse("[1,x]"); });
+}
+
+TEST(Json, NestsToALevelAndNoDeeper) {
+  EXPECT_NO_THROW(parse(std::string(200, '[') + std::string(200, ']')));
+  const auto deep = [] { parse(std::string(50'000'000, '[')); };  // refused at once, without memory for each bracket
+  expect_error(Fault::kData, "more than 200 levels of nesting", deep);
+}
+
+TEST(Json, AKeyStandsOnceInAnObject) {
+  expect_error(Fault::kData, "cannot read a.json as JSON: the key \"b\" stands twice in an object",
+               [] { parse(R"({"a":{"b":1},"c":{"b":1,"\u0062":1}})"); });
 }
 
 }  // namespace

@@ -3,10 +3,14 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
 #include "core/file.h"
+#include "io/cache_layout.h"
+#include "io/segment_file.h"
 #include "unit/core/expect_error.h"
 #include "unit/core/scratch.h"
 #include "unit/io/cache_example.h"
@@ -257,6 +261,62 @@ TEST(ActivationCache, AFailedWriteLeavesTheOldSegmentAndNothingElse) {
   expect_error(Fault::kUsage, "segment-00000.h5", [&] { cache.write(0, example_data(example_layout(), 0)); });
   const auto all = std::filesystem::directory_iterator(scratch / "cache");
   EXPECT_EQ(std::distance(begin(all), end(all)), 2);
+}
+
+// Segments that say what cannot be and whose digests are right, as whoever wants to harm makes them.
+TEST(ActivationCache, DigestsAreNoReasonToBelieveNumbers) {
+  const Scratch scratch;
+  const CacheLayout layout = example_layout();
+  ActivationCache cache(scratch / "cache", layout);
+  const auto write = [&](int64_t samples, int64_t rows, const at::Tensor& offsets) {
+    SegmentContent content;
+    content.table = {full_key(layout), 0, 0, samples, rows, {}};
+    content.groups = {"/blocks.0.q", "/blocks.0.k", "/blocks.0.ffn"};
+    const auto values = [&](int64_t width) { return at::zeros({5, width}); };
+    content.datasets = {{"/offsets", offsets},
+                        {"/blocks.0.q/input", values(2)},
+                        {"/blocks.0.q/output", values(3)},
+                        {"/blocks.0.k/output", values(1)},
+                        {"/blocks.0.ffn/input", values(4)},
+                        {"/blocks.0.ffn/output", values(4)}};
+    write_segment_file(cache.path_of(0), content);
+    cache.remove_all_but({0});  // forgets what it knows of the file
+  };
+  const at::Tensor right = at::tensor({0, 2, 2, 5}, at::kLong);
+  write(3, 5, right);
+  EXPECT_EQ(cache.fault_of(0), std::nullopt);
+  EXPECT_TRUE(at::equal(cache.read_offsets(0), right));
+  constexpr int64_t kHuge = int64_t{1} << 62;  // times four is nothing in 64 bits
+  for (const auto& [samples, rows] : {std::pair{int64_t{3}, kHuge}, {kHuge, int64_t{5}}, {int64_t{3}, int64_t{-1}}}) {
+    write(samples, rows, right);
+    EXPECT_EQ(cache.fault_of(0), "changed: it says that it has " + std::to_string(samples) + " samples and " +
+                                     std::to_string(rows) + " rows");
+  }
+  for (const auto& offsets : {at::tensor({0, 2, 1'000'000, 5}, at::kLong), at::tensor({0, 2, 2, 6}, at::kLong),
+                              at::tensor({-1, 2, 2, 5}, at::kLong)}) {
+    write(3, 5, offsets);
+    expect_error(Fault::kData, "its offsets do not ascend from 0 to its 5 rows", [&] { cache.read_offsets(0); });
+  }
+}
+
+// External links, virtual datasets and filters are things of HDF5's structures, which are written and never read.
+TEST(ActivationCache, ReadsWithoutLookingAtHdf5) {
+  const Scratch scratch;
+  ActivationCache cache(scratch / "cache", example_layout());
+  write_all(cache);
+  const std::string whole = read_file(cache.path_of(0));
+  const SegmentCheck check = read_segment_table(FileHandle(cache.path_of(0), FileHandle::Mode::kRead));
+  std::string other(whole.size() - static_cast<size_t>(segment_table_bytes(check.table)), '?');
+  for (const auto& [path, stored] : check.table.datasets) {
+    const auto begin = static_cast<size_t>(stored.offset), bytes = static_cast<size_t>(stored.bytes);
+    other.replace(begin, bytes, whole, begin, bytes);
+  }
+  ASSERT_EQ(other[0], '?');  // where HDF5's own signature stood
+  replace_file(cache.path_of(0), other);
+  append_segment_table(FileHandle(cache.path_of(0), FileHandle::Mode::kWrite), check.table);
+  ActivationCache again(scratch / "cache", example_layout());
+  EXPECT_EQ(again.fault_of(0), std::nullopt);
+  EXPECT_TRUE(at::equal(again.read_output(0, "blocks.0.ffn"), example_data(example_layout(), 0).outputs[2]));
 }
 
 TEST(ActivationCache, LayoutsThatCannotBeStoredAreBugs) {

@@ -190,7 +190,7 @@ TEST(IdxSource, NamesWhatIsWrongWithAFile) {
       {"test-images", idx(0xD03, {kImages, kHeight, kWidth}, images), "not an IDX file"},
       {"test-images", kImageFile.substr(0, 10), "truncated within its header"},
       {"test-images", kImageFile.substr(0, 100), "truncated: its header promises 120 bytes of data, 84 are there"},
-      {"test-images", kImageFile + "x", "too long"},
+      {"test-images", kImageFile + "x", "too long: its header promises 120 bytes of data, and more are there"},
       {"test-images", idx(0x803, {0, kHeight, kWidth}, ""), "it is empty"},
       {"test-images", idx(0x803, {0xffffffff, 0xffffffff, 0xffffffff}, ""), "absurd"},
       {"test-images", idx(0x803, {2, kHeight, kWidth}, images.substr(0, 40)), "holds 2 images"},

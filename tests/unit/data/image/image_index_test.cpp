@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/digest.h"
 #include "unit/core/expect_error.h"
 #include "unit/data/image/image_folder.h"
 #include "unit/io/tar_file.h"
@@ -83,6 +84,32 @@ TEST(ImageIndex, ADamagedFileIsMadeAgain) {
   replace_file(file, "");
   EXPECT_EQ(contents(*opener.open()), (Contents{"1:0"}));
   EXPECT_EQ(opener.said.size(), 4U);
+}
+
+// Its digest is right, as whoever wants to harm makes it, and it refers to what is not there.
+TEST(ImageIndex, AFileThatRefersToNothingIsMadeAgain) {
+  const Scratch scratch;
+  write_image(scratch, "train/cat/a.png", 1);
+  Opener opener = {image_config(scratch, "folder"), scratch / "index", {}};
+  opener.open();
+  const auto file = only_file(opener.folder);
+  const std::string whole = read_file(file), content = whole.substr(0, whole.size() - 16);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string other = content;
+    other.replace(other.rfind(from), from.size(), to);
+    return other;
+  };
+  std::string lost = content, unended = content;
+  lost[content.size() - sizeof(ImageEntry)] = 100;         // where the entry's name begins
+  unended[content.size() - sizeof(ImageEntry) - 1] = 'x';  // the end of the last name
+  for (const std::string& bad : {with("\"entries\":1", "\"entries\":9"), with("\"entries\":1", "\"entries\":-1"),
+                                 with("\"names\":6", "\"names\":9"), with("\"stamps\":[[", "\"stamps\":[[],["), lost,
+                                 unended, content.substr(0, content.size() - 1)}) {
+    replace_file(file, bad + digest_of(bad));
+    EXPECT_EQ(contents(*opener.open()), (Contents{"1:0"}));
+    EXPECT_EQ(read_file(file), whole);
+  }
+  EXPECT_EQ(opener.said.size(), 7U);
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+// Options and suppressions of the sanitizers, linked into every unit test of the presets asan and tsan, so that they hold
+// however a test is started. LibTorch, Open MPI and HDF5 come as they are and are not instrumented: only what they alone do is
+// suppressed, and each line says why.
+
+extern "C" {
+
+const char* __asan_default_options() { return "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"; }
+
+const char* __ubsan_default_options() { return "print_stacktrace=1"; }
+
+const char* __lsan_default_suppressions() { return ""; }
+
+const char* __tsan_default_options() { return "halt_on_error=1:second_deadlock_stack=1"; }
+
+const char* __tsan_default_suppressions() { return ""; }
+
+}  // extern "C"
