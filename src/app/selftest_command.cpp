@@ -134,7 +134,8 @@ class SelfTest {
       child->signal(SIGKILL);
     if (!child->wait(std::chrono::seconds(30))) fails("the other ranks did not end within 30 s");
     runs_.finish(run);
-    runs_.expect_told(run, "newest whole checkpoint");
+    // A site of phase 1 that has a checkpoint may be finished by the time of the kill.
+    if (phase != 1) runs_.expect_told(run, "newest whole checkpoint");
     runs_.expect_same_models(run, "undisturbed");
   }
 

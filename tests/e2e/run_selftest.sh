@@ -3,8 +3,10 @@
 . "$(dirname "$0")/lib.sh"
 
 started=$SECONDS
-"$ACM_BUILD/acm_dist" selftest --dir "$scratch/rehearsal" >stdout 2>stderr || { cat stdout stderr >&2; fail "the self-test ended with $?"; }
-cat stdout
+code=0
+"$ACM_BUILD/acm_dist" selftest --dir "$scratch/rehearsal" >stdout 2>stderr || code=$?
+cat stdout stderr
+[ "$code" -eq 0 ] || fail "the self-test ended with $code"
 expect_in stdout '^everything held$'
 [ "$(grep -c '  held$' stdout)" -eq 12 ] || fail "twelve lines should hold"
 [ ! -e rehearsal ] || fail "the folder was left behind"

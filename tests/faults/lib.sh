@@ -35,7 +35,8 @@ model_of() { if [ "$1" -eq 3 ]; then echo model.safetensors; else echo "model-ph
 # inputs_for PHASE FOLDER: the settings with which the phase starts from a folder of make_inputs, into the array `inputs`.
 inputs_for() {
   inputs=()
-  if [ "$1" -gt 0 ]; then inputs+=(--set "${phase_names[$1]}.model=$2/$(model_of $(($1 - 1)))" --set "cache.dir=$2/cache"); fi
+  if [ "$1" -gt 0 ]; then inputs+=(--set "distill.model=$2/model-phase0.safetensors" --set "cache.dir=$2/cache"); fi
+  if [ "$1" -gt 1 ]; then inputs+=(--set "${phase_names[$1]}.model=$2/$(model_of $(($1 - 1)))"); fi
 }
 
 # attempt RANKS ARGS...: acm_dist with the variables of the array `fault`; `code` is its exit code, and its output lands in `stdout` and
