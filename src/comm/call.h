@@ -12,7 +12,6 @@ struct Call {
   std::string operation;  // "all_reduce"
   int64_t number = 0;     // from 1, of the group's calls; 0: there was none yet
   bool is_over = true;
-  double seconds = 0;  // since it began, where it is not over
 };
 
 }  // namespace acm::comm

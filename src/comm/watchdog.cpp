@@ -33,13 +33,6 @@ std::string call_text(const Call& call) {
   return call.operation + " " + std::to_string(call.number) + " of the group " + call.group;
 }
 
-// What this rank was doing: part of every sentence.
-std::string own_text(const BeatState& own) {
-  if (own.call.is_over) return "this rank was at " + place_text(own);
-  return "this rank has waited " + seconds_text(own.call.seconds) + " in " + call_text(own.call) + " at " +
-         place_text(own);
-}
-
 bool has_come_to(const Call& theirs, const Call& mine) {
   return theirs.group == mine.group && theirs.number >= mine.number;
 }
@@ -51,8 +44,24 @@ Watchdog::Watchdog(int rank, int size, WatchdogLimits limits)
 
 std::optional<std::string> Watchdog::look(const std::vector<std::optional<BeatState>>& states, double elapsed,
                                           double period, std::optional<double> slowest_step) {
-  if (auto lost = silent_rank(states, std::min(elapsed, 2 * period))) return lost;
+  const double awake = std::min(elapsed, 2 * period);
+  note_waiting(states[static_cast<size_t>(rank_)]->call, awake);
+  if (auto lost = silent_rank(states, awake)) return lost;
   return slowest_step ? late_rank(states, *slowest_step) : std::nullopt;
+}
+
+// What lies between two looks counts only where the same collective was waited for at both.
+void Watchdog::note_waiting(const Call& own, double awake) {
+  const bool goes_on = !own.is_over && !waited_for_.is_over && own.group == waited_for_.group &&
+                       own.number == waited_for_.number;
+  waited_ = goes_on ? waited_ + awake : 0;
+  waited_for_ = own;
+}
+
+// What this rank was doing: part of every sentence.
+std::string Watchdog::own_text(const BeatState& own) const {
+  if (own.call.is_over) return "this rank was at " + place_text(own);
+  return "this rank has waited " + seconds_text(waited_) + " in " + call_text(own.call) + " at " + place_text(own);
 }
 
 std::optional<std::string> Watchdog::silent_rank(const std::vector<std::optional<BeatState>>& states, double awake) {
@@ -77,7 +86,7 @@ std::optional<std::string> Watchdog::silent_rank(const std::vector<std::optional
 std::optional<std::string> Watchdog::late_rank(const std::vector<std::optional<BeatState>>& states,
                                                double slowest_step) const {
   const BeatState& own = *states[static_cast<size_t>(rank_)];
-  if (own.call.is_over || own.call.seconds <= std::max(limits_.late_seconds, kSlowestSteps * slowest_step))
+  if (own.call.is_over || waited_ <= std::max(limits_.late_seconds, kSlowestSteps * slowest_step))
     return std::nullopt;
   for (int other = 0; other < static_cast<int>(states.size()); ++other) {
     const auto& state = states[static_cast<size_t>(other)];

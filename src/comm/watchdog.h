@@ -22,8 +22,8 @@ class Watchdog {
   // `slowest_step`: seconds that a step took so far; nothing outside of steps, where a collective may have to wait for
   // hours. The sentence that says which rank is lost, in which collective and step; nothing where all is well.
   //
-  // Time counts only while this rank itself was awake: a file system that holds up everybody, or a stopped process that
-  // goes on, accuses nobody.
+  // Time counts only while this rank itself was awake: a file system that holds up everybody, or a job that is suspended
+  // and goes on, accuses nobody.
   std::optional<std::string> look(const std::vector<std::optional<BeatState>>& states, double elapsed, double period,
                                   std::optional<double> slowest_step);
 
@@ -32,12 +32,16 @@ class Watchdog {
     int64_t counter = -1;  // -1: no beat of this start yet
     double silent = 0;
   };
+  void note_waiting(const Call& own, double awake);
+  std::string own_text(const BeatState& own) const;
   std::optional<std::string> silent_rank(const std::vector<std::optional<BeatState>>& states, double awake);
   std::optional<std::string> late_rank(const std::vector<std::optional<BeatState>>& states, double slowest_step) const;
 
   int rank_;
   WatchdogLimits limits_;
   std::vector<Seen> seen_;
+  Call waited_for_;  // the collective that this rank was in at the last look
+  double waited_ = 0;
 };
 
 }  // namespace acm::comm

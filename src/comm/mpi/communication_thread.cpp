@@ -5,8 +5,6 @@
 #include <mutex>
 #include <utility>
 
-#include "core/stopwatch.h"
-
 namespace acm::comm {
 
 struct CommunicationThread::Queue {
@@ -25,7 +23,6 @@ struct CommunicationThread::Queue {
       tasks.pop_front();
       current = std::move(task.call);
       current.is_over = false;
-      since.restart();
       lock.unlock();
       task.work();
       task.work = {};  // lets go of its tensor before the next one starts
@@ -48,7 +45,6 @@ struct CommunicationThread::Queue {
   std::condition_variable changed;
   std::deque<Task> tasks;
   Call current;
-  Stopwatch since;  // current began
   bool ended = false;
 };
 
@@ -72,9 +68,7 @@ std::shared_future<void> CommunicationThread::post(Call call, std::function<void
 
 Call CommunicationThread::current() const {
   const std::lock_guard lock(queue_->mutex);
-  Call call = queue_->current;
-  if (!call.is_over) call.seconds = queue_->since.seconds();
-  return call;
+  return queue_->current;
 }
 
 void CommunicationThread::finish() {

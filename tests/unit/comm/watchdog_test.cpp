@@ -20,7 +20,7 @@ States three_ranks() {
     state.pid = 1000 + rank;
     state.phase = "finetune";
     state.step = 7;
-    state.call = {.group = "data", .operation = "all_reduce", .number = 40, .is_over = false, .seconds = 5};
+    state.call = {.group = "data", .operation = "all_reduce", .number = 40, .is_over = false};
   }
   return states;
 }
@@ -28,10 +28,11 @@ States three_ranks() {
 class WatchdogTest : public testing::Test {
  protected:
   // Looks so many times, a period apart; the beats of the ranks in `alive` move.
-  std::optional<std::string> looks(int times, const std::vector<size_t>& alive, double elapsed = kPeriod) {
+  std::optional<std::string> looks(int times, const std::vector<size_t>& alive, double elapsed = kPeriod,
+                                   std::optional<double> slowest_step = std::nullopt) {
     for (int i = 0; i < times; ++i) {
       for (const size_t rank : alive) ++states_[rank]->counter;
-      if (auto lost = dog_.look(states_, elapsed, kPeriod, std::nullopt)) return lost;
+      if (auto lost = dog_.look(states_, elapsed, kPeriod, slowest_step)) return lost;
     }
     return std::nullopt;
   }
@@ -50,7 +51,7 @@ TEST_F(WatchdogTest, ASilentRankIsNamedWithTheCollectiveAndTheStep) {
   EXPECT_FALSE(looks(5, {0, 1, 2}));
   EXPECT_FALSE(looks(10, {0, 1}));
   expect_parts(looks(1, {0, 1}), {"rank 2 (process 1002 on n2) is lost", "no sign of life for 11 s",
-                                  "waited 5 s in all_reduce 40 of the group data at step 8 of finetune"});
+                                  "has waited 15 s in all_reduce 40 of the group data at step 8 of finetune"});
 }
 
 TEST_F(WatchdogTest, ARankThatComesBackInTimeIsForgiven) {
@@ -79,24 +80,35 @@ TEST_F(WatchdogTest, ARankThatHasNotBegunHasLonger) {
 TEST_F(WatchdogTest, ALateRankIsNamedOnceTheDeadlineOfAStepIsOver) {
   states_[1]->call.number = 39;
   states_[1]->call.is_over = true;
-  states_[0]->call.seconds = 29;
-  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, 0.5));
-  states_[0]->call.seconds = 31;
-  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, 7));             // steps of 7 s may take 35
-  EXPECT_FALSE(dog_.look(states_, kPeriod, kPeriod, std::nullopt));  // no step: it may take hours
-  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5),
+  EXPECT_FALSE(looks(31, {0, 1, 2}, kPeriod, 0.5));  // the first look only begins to count
+  EXPECT_FALSE(looks(1, {0, 1, 2}, kPeriod, 7));             // steps of 7 s may take 35
+  EXPECT_FALSE(looks(1, {0, 1, 2}, kPeriod, std::nullopt));  // no step: it may take hours
+  expect_parts(looks(1, {0, 1, 2}, kPeriod, 0.5),
                {"rank 1 (process 1001 on n1) is late", "last seen in all_reduce 39 of the group data",
-                "has waited 31 s in all_reduce 40 of the group data at step 8 of finetune"});
+                "has waited 33 s in all_reduce 40 of the group data at step 8 of finetune"});
+}
+
+TEST_F(WatchdogTest, ACollectiveThatEndsBeginsTheCountAnew) {
+  states_[1]->call.number = 39;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_FALSE(looks(20, {0, 1, 2}, kPeriod, 0.5));
+    ++states_[0]->call.number;
+  }
+}
+
+TEST_F(WatchdogTest, AJobThatWasSuspendedAccusesNobody) {
+  EXPECT_FALSE(looks(2, {0, 1, 2}, kPeriod, 0.5));
+  EXPECT_FALSE(looks(1, {0, 1, 2}, 3600, 0.5));
+  EXPECT_FALSE(looks(20, {0, 1, 2}, kPeriod, 0.5));
 }
 
 TEST_F(WatchdogTest, OnlyRanksOfTheSameSiteCanBeLate) {
-  states_[0]->call.seconds = 31;
   states_[0]->site = states_[2]->site = "blocks.0.ffn";
   states_[1]->site = "blocks.1.ffn";
   states_[1]->call = {.group = "data/1", .operation = "all_gather", .number = 3};
-  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5), {"no rank is late", "the network between the ranks"});
+  expect_parts(looks(40, {0, 1, 2}, kPeriod, 0.5), {"no rank is late", "the network between the ranks"});
   states_[2]->call.number = 12;
-  expect_parts(dog_.look(states_, kPeriod, kPeriod, 0.5), {"rank 2 (process 1002 on n2) is late", "site blocks.0.ffn"});
+  expect_parts(looks(1, {0, 1, 2}, kPeriod, 0.5), {"rank 2 (process 1002 on n2) is late", "site blocks.0.ffn"});
 }
 
 }  // namespace
