@@ -7,14 +7,17 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libspdlog-dev
   libtomlplusplus-dev nlohmann-json3-dev libcli11-dev libgtest-dev libxxhash-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
   dataset-fashion-mnist)
+# Tests that need one of these are skipped where it is not there.
+test_packages=(slurmctld slurmd slurm-client munge shellcheck)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 preset=release
 targets=(all)
+tests=
 
 usage() {
   cat <<'EOF'
-usage: launch/setup.sh [--preset NAME] [--target NAME]
+usage: launch/setup.sh [--preset NAME] [--target NAME] [--tests]
 
 Installs what acm_dist needs, configures and builds it. Run again, it does only what is missing.
   1. Debian packages, only those that are missing (as root, or with sudo)
@@ -24,6 +27,7 @@ Installs what acm_dist needs, configures and builds it. Run again, it does only 
 
   --preset NAME   release (default) builds into build/, any other into build-NAME/
   --target NAME   build only this target, for example acm_dist (default: everything)
+  --tests         install also what only tests need: Slurm, which they start by themselves, and shellcheck
 EOF
 }
 
@@ -53,13 +57,14 @@ quietly() {
   fi
 }
 
+# install_packages PACKAGES...: those of them that are missing.
 install_packages() {
   local since package installed missing=() as_root=()
   since=$(milliseconds)
   command -v dpkg-query >/dev/null ||
-    die 64 "this is not a Debian system (no dpkg-query): install what these Debian packages hold by other means, then use cmake: ${packages[*]}"
-  installed=$'\n'$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)$'\n'
-  for package in "${packages[@]}"; do
+    die 64 "this is not a Debian system (no dpkg-query): install what these Debian packages hold by other means, then use cmake: $*"
+  installed=$'\n'$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)$'\n'
+  for package in "$@"; do
     [[ $installed == *$'\n'"$package installed"$'\n'* ]] || missing+=("$package")
   done
   if ((${#missing[@]} == 0)); then
@@ -151,6 +156,7 @@ while (($# > 0)); do
     --preset | --target) (($# >= 2)) || die 64 "$1 needs a value (see --help)" ;;&
     --preset) preset=$2 && shift 2 ;;
     --target) targets=("$2") && shift 2 ;;
+    --tests) tests=1 && shift ;;
     *) die 64 "unknown option '$1' (see --help)" ;;
   esac
 done
@@ -158,7 +164,10 @@ build=$root/build
 [[ $preset == release ]] || build=$root/build-$preset
 
 mkdir -p -- "$root/.deps"
-install_packages
+install_packages "${packages[@]}"
+if [[ $tests ]]; then
+  (install_packages "${test_packages[@]}") || echo "packages: going on without; tests that need ${test_packages[*]} are skipped" >&2
+fi
 install_libtorch
 configure
 build_targets
