@@ -31,8 +31,8 @@ say "job $job, restart ${SLURM_RESTART_COUNT:-0}, on $SLURM_JOB_NODELIST"
 [[ $most_retries =~ ^[0-9]+$ ]] || stop_for_good "ACM_MAX_RETRIES must be a whole number, got '$most_retries'"
 [[ -x $program ]] || stop_for_good "$program is not there: build it with launch/setup.sh, or name the program in ACM_DIST"
 
-# Open MPI talks to Slurm by PMIx only. PMIx's default kind of fence lets ranks out of MPI_Init before the others are ready for their
-# messages: about one start in a hundred crashed.
+# Open MPI talks to Slurm by PMIx only. With Slurm's own choice of a PMIx fence a rank may get messages before it is ready for them: about
+# one start in a hundred crashed (Slurm 22.05, Open MPI 4.1.4).
 export SLURM_MPI_TYPE=${SLURM_MPI_TYPE:-pmix} SLURM_PMIX_FENCE=${SLURM_PMIX_FENCE:-tree}
 # sbatch's --cpus-per-task no longer reaches srun by itself.
 if [[ ${SLURM_CPUS_PER_TASK:-} ]]; then export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK; fi

@@ -142,29 +142,33 @@ start() {
 # A process that ended and that nobody has waited for yet does not run.
 is_running() { grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
 
-end_process() {
-  local pid=$1 tries
-  kill "$pid" 2>/dev/null || return 0
+# end_processes PIDS...: all at once, and by force those that take longer than ten seconds.
+end_processes() {
+  local pid tries
+  kill "$@" 2>/dev/null || true # some may have ended
   for ((tries = 0; tries < 100; tries++)); do
-    is_running "$pid" || return 0
-    sleep 0.05
+    for pid in "$@"; do
+      if is_running "$pid"; then sleep 0.1 && continue 2; fi
+    done
+    return 0
   done
-  kill -KILL "$pid"
+  kill -KILL "$@" 2>/dev/null || true
 }
 
 # Also where slurmctld is not there to tell.
 no_jobs() { [[ -z $(squeue --noheader 2>/dev/null || true) ]]; }
 
 stop() {
-  local tries file
+  local tries file pids=()
   scancel --user="$(id -un)" 2>/dev/null || true # where slurmctld is not there, neither are jobs
   for ((tries = 0; tries < 200; tries++)); do
     if no_jobs; then break; fi
     sleep 0.1
   done
   for file in "$folder"/n*/slurmd.pid "$folder/slurmctld.pid" "$folder/munge/munged.pid"; do
-    [[ ! -f $file ]] || end_process "$(cat "$file")"
+    [[ ! -f $file ]] || pids+=("$(cat "$file")")
   done
+  ((${#pids[@]} == 0)) || end_processes "${pids[@]}"
 }
 
 clean() {
