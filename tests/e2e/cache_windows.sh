@@ -19,7 +19,8 @@ same_after() {
   [ "$(cat "$folder"/cache/* | wc -c)" -le $((limit + 32)) ] || fail "more than $limit bytes are left"
 }
 same_after 1 "$need"
-[ "$(ls "run-1-$need/cache" | wc -l)" -eq 8 ] || fail "what fits is captured at once"
+segments=("run-1-$need"/cache/*)
+[ "${#segments[@]}" -eq 8 ] || fail "what fits is captured at once"
 same_after 3 $((need / 2))
 same_after 2 $((need / 4))
 expect_in stderr 'cache: 256 samples of .*windows of 1 groups of 32 samples, .*two on the disk at a time'

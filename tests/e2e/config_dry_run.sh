@@ -13,7 +13,7 @@ expect_in stdout 'phase 2 gating'
 expect_in stdout 'phase 3 finetune'
 # Each site has one owner.
 grep -E '^    rank [0-2]:' stdout | grep -oE 'blocks\.[01]\.[a-z]+' | sort >sites
-[ "$(wc -l <sites)" -eq 10 ] && [ "$(uniq sites | wc -l)" -eq 10 ] || fail "ten sites must have one rank each: $(cat sites)"
+[ "$(wc -l <sites) $(uniq sites | wc -l)" = '10 10' ] || fail "ten sites must have one rank each: $(cat sites)"
 
 [ ! -e run ] || fail "the run folder was made"
 left=$(find . -type f ! -name stdout ! -name stderr ! -name sites; find temporary -path '*acm*')

@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 train 2 all run "${short_distill[@]}" "${short_finetune[@]}"
 expect_in stdout '^phase 3, budget 0\.5 +[0-9.]+ %'
 model=run/model-phase2.safetensors
-budgets=(--budget 0.3,0.5,0.75)
+budgets=(--budget '0.3,0.5,0.75')
 column() { sed -nE "s/.*\"$1\": ([0-9.e+-]+).*/\\1/p" "$2"; }
 
 for ranks in 1 2 3; do

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts of this folder. Gives them a scratch folder (the working folder, removed at exit) and the words below. CTest sets
 # ACM_BUILD, ACM_SOURCE and ACM_COMPARE_MODELS.
 set -euo pipefail

@@ -14,7 +14,8 @@ expect_in stdout '^dense '
 train 3 1 run "${short[@]}"
 expect_in stdout '^dense '
 expect_in stdout '^phase 1, k = 4 '
-[ "$(ls run/log | wc -l)" -eq 3 ] || fail "three ranks must have written three logs"
+logs=(run/log/*)
+[ "${#logs[@]}" -eq 3 ] || fail "three ranks must have written three logs"
 [ ! -e run/phase2 ] || fail "phase 1 went on to phase 2"
 train 2 2 run "${short[@]}"
 expect_in stdout '^phase 2 '
