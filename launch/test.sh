@@ -12,7 +12,7 @@ usage: launch/test.sh [--label NAME] [--preset NAME] [CTEST ARGUMENTS]...
 
 Installs what is missing, builds everything and runs the tests, two at a time. The last line counts them.
 
-  --label NAME    only the tests with this label: unit, fuzz, parallel, golden, e2e, faults
+  --label NAME    only the tests with this label: unit, fuzz, parallel, golden, e2e, faults, slurm
   --preset NAME   a preset of CMakePresets.json: release (default), dev, asan or tsan
 Anything else goes to ctest, for example -R schedule.
 EOF
@@ -32,7 +32,7 @@ done
 build=$root/build
 [[ $preset == release ]] || build=$root/build-$preset
 
-"$root/launch/setup.sh" --preset "$preset"
+"$root/launch/setup.sh" --preset "$preset" --tests
 
 # The tests start mpirun with up to 4 ranks.
 # shellcheck source=launch/env.sh

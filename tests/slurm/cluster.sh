@@ -194,5 +194,5 @@ case $1 in
   start) start ;;
   status) name_paths && sinfo --Node --long && squeue ;;
   stop) name_paths && stop ;;
-  clean) clean ;;
+  clean) [[ ! -L $link ]] || clean ;;
 esac
