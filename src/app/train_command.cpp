@@ -188,7 +188,10 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     log = std::make_unique<Log>(options.dry_run ? std::filesystem::path() : folder.log(control.rank()),
                                 control.is_root());
     const auto alive = options.dry_run ? std::filesystem::path() : folder.alive();
-    const auto limits = comm::WatchdogLimits{settings.safety.silent_seconds, settings.safety.late_seconds};
+    const auto limits = comm::WatchdogLimits{
+        .silent_seconds = settings.safety.silent_seconds,
+        .late_seconds = settings.safety.late_seconds,
+        .save_seconds = settings.safety.save_seconds};
     beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start,
                                         comm::Beat::Calls{.on_stop = [&] { signals.request_stop(); },
                                                           .call = [&] { return world.current_call(); },

@@ -17,6 +17,7 @@ std::string to_text(const BeatState& state) {
                        {"phase", state.phase},
                        {"site", state.site},
                        {"step", state.step},
+                       {"saving", state.saving},
                        {"sites_done", state.sites_done},
                        {"call", call},
                        {"stop_asked", state.stop_asked},
@@ -35,6 +36,7 @@ BeatState beat_from(std::string_view text, const std::string& source) {
   state.phase = json.at("phase").as_string();
   state.site = json.at("site").as_string();
   state.step = json.at("step").as_int();
+  state.saving = json.at("saving").as_int();
   state.sites_done = json.at("sites_done").as_int();
   const Json& call = json.at("call");
   state.call.group = call.at("group").as_string();

@@ -17,6 +17,7 @@ struct BeatState {
   std::string phase;
   std::string site;  // phase 1: the site in training
   int64_t step = 0;
+  int64_t saving = 0;      // the step whose checkpoint this rank is writing; 0: none
   int64_t sites_done = 0;  // phase 1: of this rank's own
   Call call;
   bool stop_asked = false;

@@ -47,6 +47,7 @@ std::optional<std::string> Watchdog::look(const std::vector<std::optional<BeatSt
   const double awake = std::min(elapsed, 2 * period);
   note_waiting(states[static_cast<size_t>(rank_)]->call, awake);
   if (auto lost = silent_rank(states, awake)) return lost;
+  if (auto stuck = stuck_rank(states, awake)) return stuck;
   return slowest_step ? late_rank(states, *slowest_step) : std::nullopt;
 }
 
@@ -71,7 +72,8 @@ std::optional<std::string> Watchdog::silent_rank(const std::vector<std::optional
     Seen& seen = seen_[static_cast<size_t>(other)];
     if (other == rank_ || (state && state->has_left)) continue;
     if (state && state->counter != seen.counter) {
-      seen = {state->counter, 0};
+      seen.counter = state->counter;
+      seen.silent = 0;
       continue;
     }
     seen.silent += awake;
@@ -81,6 +83,24 @@ std::optional<std::string> Watchdog::silent_rank(const std::vector<std::optional
            "; see whether its host lives and its log, and start the same command again";
   }
   return lost;
+}
+
+// A write that never returns holds up only the thread that writes: the rank itself goes on, until the next save.
+std::optional<std::string> Watchdog::stuck_rank(const std::vector<std::optional<BeatState>>& states, double awake) {
+  std::optional<std::string> stuck;
+  for (int rank = 0; rank < static_cast<int>(states.size()); ++rank) {
+    const auto& state = states[static_cast<size_t>(rank)];
+    Seen& seen = seen_[static_cast<size_t>(rank)];
+    const int64_t saving = state ? state->saving : 0;
+    seen.writing = saving != 0 && saving == seen.saving ? seen.writing + awake : 0;
+    seen.saving = saving;
+    if (stuck || seen.writing <= limits_.save_seconds) continue;
+    stuck = rank_text(rank, state) + " has been writing its part of the checkpoint of step " + std::to_string(saving) +
+            " of " + state->phase + " for " + seconds_text(seen.writing) +
+            ": its disk does not answer, or is slower than safety.save_seconds allows; see to the disk and start the "
+            "same command again";
+  }
+  return stuck;
 }
 
 std::optional<std::string> Watchdog::late_rank(const std::vector<std::optional<BeatState>>& states,

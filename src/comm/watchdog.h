@@ -11,6 +11,7 @@ namespace acm::comm {
 struct WatchdogLimits {
   double silent_seconds = 10;  // without a beat: the rank is dead, stopped, or its host cannot be reached
   double late_seconds = 30;    // waited for in a step's collective, at least: the rank hangs
+  double save_seconds = 600;   // in which a rank writes its part of one checkpoint: its disk does not answer
 };
 
 // Judges from the beats of a run whether it can still go on. Uses no clock and no thread of its own.
@@ -31,10 +32,13 @@ class Watchdog {
   struct Seen {
     int64_t counter = -1;  // -1: no beat of this start yet
     double silent = 0;
+    int64_t saving = 0;  // the checkpoint that it was writing at the last look
+    double writing = 0;
   };
   void note_waiting(const Call& own, double awake);
   std::string own_text(const BeatState& own) const;
   std::optional<std::string> silent_rank(const std::vector<std::optional<BeatState>>& states, double awake);
+  std::optional<std::string> stuck_rank(const std::vector<std::optional<BeatState>>& states, double awake);
   std::optional<std::string> late_rank(const std::vector<std::optional<BeatState>>& states, double slowest_step) const;
 
   int rank_;

@@ -133,7 +133,10 @@ train::TrainerOutlets outlets(const Run& run, Progress& progress, train::Metrics
           .metrics_file = metrics_file,
           .on_step = [&beat = run.beat](int64_t step) { beat.note_step(step); },
           .on_pause = [&beat = run.beat] { beat.note_pause(); },
-          .on_saved = run.on_saved};
+          .on_saved = run.on_saved,
+          .on_writing = [&beat = run.beat](int64_t step) {
+            beat.update([step](comm::BeatState& mine) { mine.saving = step; });
+          }};
 }
 
 TrainingOnAllRanks::TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase& phase)

@@ -162,6 +162,10 @@ void describe_safety(Fields& fields, SafetyConfig& c) {
              "a rank that the others have waited for so long inside a step (or five times as long as the slowest step) is "
              "taken for hung, and all end",
              Effect::kOperation);
+  fields.add("save_seconds", c.save_seconds, positive(),
+             "the disk of a rank that writes its part of one checkpoint for longer is taken for one that does not answer, "
+             "and all end",
+             Effect::kOperation);
 }
 
 }  // namespace

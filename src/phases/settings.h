@@ -94,7 +94,7 @@ struct CheckpointsConfig {
 // What is done about ranks and numbers that go wrong.
 struct SafetyConfig {
   int64_t rollbacks = 0;
-  double silent_seconds = 10, late_seconds = 30;
+  double silent_seconds = 10, late_seconds = 30, save_seconds = 600;
 };
 
 struct EvaluateConfig {

@@ -37,8 +37,13 @@ io::NamedTensors copied(io::NamedTensors share) {
 
 }  // namespace
 
-CheckpointStore::CheckpointStore(fs::path folder, comm::Communicator& group, Log& log, Retention retention)
-    : folder_(std::move(folder)), group_(group), log_(log), retention_(retention) {}
+CheckpointStore::CheckpointStore(fs::path folder, comm::Communicator& group, Log& log, Retention retention,
+                                 std::function<void(int64_t)> on_writing)
+    : folder_(std::move(folder)),
+      group_(group),
+      log_(log),
+      retention_(retention),
+      on_writing_(std::move(on_writing)) {}
 
 fs::path CheckpointStore::place() const { return folder_ / step_name(step_); }
 
@@ -53,7 +58,7 @@ void CheckpointStore::begin(int64_t step, const Parts& parts, std::optional<doub
   stage_ = Stage::kShards;
   manifest_ = {.scalars = state.scalars, .tensors = {}, .loss = loss};
   failure_.reset();
-  work_ = std::async(std::launch::async, [this, path = place() / shard_name(group_.rank()),
+  write_in_background([this, path = place() / shard_name(group_.rank()),
                                           share = copied(share_of(state.tensors, group_.rank(), group_.size()))] {
     check_finite(share, step_);
     records_ = write_shard(path, share);
@@ -79,8 +84,24 @@ std::optional<CheckpointStore::Saved> CheckpointStore::advance() {
   }
   const std::vector<std::string> records = comm::all_gather_strings(group_, to_json(records_).dump());
   stage_ = Stage::kManifest;
-  if (group_.is_root()) work_ = std::async(std::launch::async, [this, records] { publish(records); });
+  if (group_.is_root()) write_in_background([this, records] { publish(records); });
   return std::nullopt;
+}
+
+void CheckpointStore::write_in_background(std::function<void()> work) {
+  const auto tell = [this](int64_t step) {
+    if (on_writing_) on_writing_(step);
+  };
+  work_ = std::async(std::launch::async, [this, tell, work = std::move(work)] {
+    tell(step_);
+    try {
+      work();
+    } catch (...) {
+      tell(0);
+      throw;
+    }
+    tell(0);
+  });
 }
 
 void CheckpointStore::publish(const std::vector<std::string>& records) {

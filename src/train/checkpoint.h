@@ -31,7 +31,9 @@ struct Retention {
 // make no collective.
 class CheckpointStore {
  public:
-  CheckpointStore(std::filesystem::path folder, comm::Communicator& group, Log& log, Retention retention = {});
+  // `on_writing`, from any thread: the step that this rank's thread begins to write, and 0 when it has written its part.
+  CheckpointStore(std::filesystem::path folder, comm::Communicator& group, Log& log, Retention retention = {},
+                  std::function<void(int64_t step)> on_writing = {});
 
   // Collective. Loads the newest step that is whole on every rank, saying which and why others were passed over;
   // nothing where there is none.
@@ -59,6 +61,7 @@ class CheckpointStore {
 
  private:
   enum class Stage { kIdle, kShards, kManifest };
+  void write_in_background(std::function<void()> work);
   void publish(const std::vector<std::string>& records);
   void remove_others();
   std::vector<int64_t> kept_steps(const std::vector<int64_t>& older) const;
@@ -68,6 +71,7 @@ class CheckpointStore {
   comm::Communicator& group_;
   Log& log_;
   Retention retention_;
+  std::function<void(int64_t)> on_writing_;
 
   Stage stage_ = Stage::kIdle;
   int64_t step_ = 0;  // of the save that is under way

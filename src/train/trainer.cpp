@@ -61,7 +61,7 @@ Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups,
       config_(config),
       groups_(groups),
       outlets_(std::move(outlets)),
-      store_(checkpoints, groups.control, outlets_.log, config.retention),
+      store_(checkpoints, groups.control, outlets_.log, config.retention, outlets_.on_writing),
       optimizer_(phase.parameter_groups()),
       reducer_(optimizer_.parameters(), groups.data, GradientReducer::kBucketBytes, config.order),
       learning_rate_{.peak = config.learning_rate, .warmup_steps = config.warmup_steps, .steps = phase.steps()} {

@@ -38,7 +38,8 @@ struct TrainerConfig {
 
 // What a trainer tells and to whom. `metrics_file` is null on ranks that do not write it; `on_step` hears of each
 // finished step, `on_pause` that something comes which is no step and may take long, `on_saved` of the seconds that a
-// save took; all three may be empty.
+// save took, and `on_writing`, from any thread, of the step whose checkpoint this rank begins to write, and of 0 when its
+// part is written. All four may be empty.
 struct TrainerOutlets {
   Log& log;
   Progress& progress;
@@ -46,6 +47,7 @@ struct TrainerOutlets {
   std::function<void(int64_t step)> on_step = {};
   std::function<void()> on_pause = {};
   std::function<void(double seconds)> on_saved = {};
+  std::function<void(int64_t step)> on_writing = {};
 };
 
 // The slices of a group's rank in a step, in order: ranks x micro-batches cut the global batch, and rank r holds

@@ -102,6 +102,22 @@ TEST_F(WatchdogTest, AJobThatWasSuspendedAccusesNobody) {
   EXPECT_FALSE(looks(20, {0, 1, 2}, kPeriod, 0.5));
 }
 
+TEST_F(WatchdogTest, ADiskThatDoesNotAnswerIsNamedByItsRankAndStep) {
+  states_[0]->saving = states_[1]->saving = 400;
+  EXPECT_FALSE(looks(500, {0, 1, 2}));
+  states_[0]->saving = 0;  // has written its part
+  EXPECT_FALSE(looks(101, {0, 1, 2}));
+  expect_parts(looks(1, {0, 1, 2}), {"rank 1 (process 1001 on n1) has been writing its part of the checkpoint of step 400",
+                                     "of finetune for 601 s", "safety.save_seconds"});
+}
+
+TEST_F(WatchdogTest, EachCheckpointHasItsOwnTime) {
+  for (int64_t step = 100; step < 1000; step += 100) {
+    states_[0]->saving = step;
+    EXPECT_FALSE(looks(500, {0, 1, 2}));
+  }
+}
+
 TEST_F(WatchdogTest, OnlyRanksOfTheSameSiteCanBeLate) {
   states_[0]->site = states_[2]->site = "blocks.0.ffn";
   states_[1]->site = "blocks.1.ffn";
