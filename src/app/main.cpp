@@ -1,5 +1,3 @@
-#include <c10/util/Exception.h>
-
 #include <iostream>
 
 #include "app/evaluate_command.h"
@@ -11,6 +9,7 @@
 #include "app/signals.h"
 #include "app/threads.h"
 #include "app/train_command.h"
+#include "comm/current_error.h"
 #include "core/error.h"
 #include "core/reproducible_products.h"
 
@@ -50,13 +49,14 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
 
 // One sentence to standard error. An error that all ranks hold is rank 0's to print, and all leave in order; one that
 // this rank alone met ends the others.
-int fail(comm::World& world, int code, const std::string& message, bool shared) {
+int fail(comm::World& world, const Error& error) {
   const auto& place = world.place();
-  if (!shared || place.rank == 0) {
-    const auto who = !shared && place.size > 1 ? "rank " + std::to_string(place.rank) + ": " : std::string();
-    std::cerr << "acm_dist: " + who + message + "\n";  // in one piece: other ranks may write at the same moment
+  const int code = static_cast<int>(error.fault());
+  if (!error.shared() || place.rank == 0) {
+    const auto who = !error.shared() && place.size > 1 ? "rank " + std::to_string(place.rank) + ": " : std::string();
+    std::cerr << "acm_dist: " + who + error.what() + "\n";  // in one piece: other ranks may write at the same moment
   }
-  if (!shared && place.size > 1) world.abort(code);
+  if (!error.shared() && place.size > 1) world.abort(code);
   return code;
 }
 
@@ -70,13 +70,7 @@ int main(int argc, char** argv) {
   comm::World world(argc, argv);
   try {
     return run(argc, argv, world, signals);
-  } catch (const Error& error) {
-    return fail(world, static_cast<int>(error.fault()), error.what(), error.shared());
-  } catch (const c10::Error& error) {
-    return fail(world, static_cast<int>(Fault::kInternal),
-                std::string("internal error, please report it: ") + error.what_without_backtrace(), false);
-  } catch (const std::exception& error) {
-    return fail(world, static_cast<int>(Fault::kInternal),
-                std::string("internal error, please report it: ") + error.what(), false);
+  } catch (...) {
+    return fail(world, comm::current_error());
   }
 }

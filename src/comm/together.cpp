@@ -1,28 +1,19 @@
-#include <c10/util/Exception.h>
-
 #include <algorithm>
-#include <exception>
 
 #include "comm/communicator.h"
-#include "core/error.h"
+#include "comm/current_error.h"
 
 namespace acm::comm {
 namespace {
 
 // An outcome travels as text: empty for success, otherwise one character for the fault and then the message.
 std::string outcome_of(const std::function<void()>& work) {
-  const auto failed = [](Fault fault, const std::string& message) {
-    return std::string(1, static_cast<char>(fault)) + message;
-  };
   try {
     work();
     return {};
-  } catch (const Error& error) {
-    return failed(error.fault(), error.what());
-  } catch (const c10::Error& error) {  // its what() would carry a stack trace
-    return failed(Fault::kInternal, error.what_without_backtrace());
-  } catch (const std::exception& error) {  // a bug here must not leave the other ranks waiting
-    return failed(Fault::kInternal, error.what());
+  } catch (...) {  // a bug as well: it must not leave the other ranks waiting
+    const Error error = current_error();
+    return std::string(1, static_cast<char>(error.fault())) + error.what();
   }
 }
 

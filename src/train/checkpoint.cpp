@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 
+#include "comm/current_error.h"
 #include "core/file.h"
 #include "train/checkpoint_files.h"
 
@@ -70,8 +71,8 @@ CheckpointStore::Outcome CheckpointStore::outcome() {
     if (work_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return Outcome::kBusy;
     try {
       work_.get();
-    } catch (const Error& error) {
-      failure_ = error;
+    } catch (...) {
+      failure_ = comm::current_error();
     }
   }
   return failure_ ? Outcome::kFailed : Outcome::kDone;

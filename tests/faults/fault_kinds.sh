@@ -62,12 +62,12 @@ resumed
 
 # Errors of the disk in a save.
 for error in EIO:71:'Input/output error' ENOSPC:71:'No space left on device' EDQUOT:71:'Disk quota exceeded' EACCES:64:'Permission denied'; do
-  IFS=: read -r name expected message <<<"$error"
-  begin_kind "$name at a write of a save" "exit $expected, names the file"
+  IFS=: read -r name exit_code message <<<"$error"
+  begin_kind "$name at a write of a save" "exit $exit_code, names the file"
   if [ "$name" = EACCES ]; then calls='open'; else calls='write'; fi
   inject "$here/run/phase0/step-00000050/rank-00001" RANK=1 CALLS=$calls AT=1 "DO=$name"
   run_phase 2 0
-  ended "$expected" "step-00000050/rank-00001.*$message"
+  ended "$exit_code" "step-00000050/rank-00001.*$message"
   resumed
 done
 

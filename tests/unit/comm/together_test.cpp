@@ -46,7 +46,7 @@ TEST(Together, ABugOnOneRankLeavesNobodyWaiting) {
   const auto work = [](int rank) {
     if (rank == 2) throw std::logic_error("a bug");
   };
-  expect_everywhere(work, Fault::kInternal, "rank 2: a bug");
+  expect_everywhere(work, Fault::kInternal, "rank 2: internal error, please report it: a bug");
 }
 
 TEST(Together, AGroupOfOneNamesNoRank) {
