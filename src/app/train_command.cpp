@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/file_lock.h"
+#include "core/partial_files.h"
 #include "phases/distill.h"
 #include "phases/evaluate.h"
 #include "phases/finetune.h"
@@ -179,6 +180,7 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     make_folder(folder.root() / "log");
     make_folder(folder.alive());
     lock = lock_folder(folder);
+    remove_partial_files(folder.root());
   });
   root_first(control, [&] {
     const auto index = options.dry_run ? index_if_there(folder) : folder.index();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/partial_files.h"
 
 namespace acm {
 namespace {
@@ -103,7 +104,7 @@ void FileHandle::truncate() const {
 
 AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(final_path)), partial_(final_) {
   // The thread too: the ranks of a test are threads of one process.
-  partial_ += ".partial-" + host_name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(::gettid());
+  partial_ += std::string(kPartialMark) + host_name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(::gettid());
   // What carries this name now was left by a dead process of the same number.
   if (::unlink(partial_.c_str()) != 0 && errno != ENOENT) {
     throw errno_error("cannot write " + final_.string(), errno, Fault::kUsage);
