@@ -11,14 +11,13 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/partial_files.h"
 #include "io/segment_file.h"
 
 namespace acm::io {
 namespace {
 
 constexpr std::string_view kPrefix = "segment-", kSuffix = ".h5";
-
-constexpr std::string_view kPartial = ".h5.partial-";
 
 }  // namespace
 
@@ -33,8 +32,8 @@ std::optional<int64_t> segment_number(const std::string& file_name) {
 }
 
 std::optional<int64_t> partial_segment_number(const std::string& file_name) {
-  const size_t at = file_name.find(kPartial);
-  return at == std::string::npos ? std::nullopt : segment_number(file_name.substr(0, at) + std::string(kSuffix));
+  const size_t at = file_name.find(kPartialMark);
+  return at == std::string::npos ? std::nullopt : segment_number(file_name.substr(0, at));
 }
 
 std::string input_path(const std::string& site) { return "/" + site + "/input"; }

@@ -60,7 +60,7 @@ void CheckpointStore::begin(int64_t step, const Parts& parts, std::optional<doub
   manifest_ = {.scalars = state.scalars, .tensors = {}, .loss = loss};
   failure_.reset();
   write_in_background([this, path = place() / shard_name(group_.rank()),
-                                          share = copied(share_of(state.tensors, group_.rank(), group_.size()))] {
+                       share = copied(share_of(state.tensors, group_.rank(), group_.size()))] {
     check_finite(share, step_);
     records_ = write_shard(path, share);
   });
