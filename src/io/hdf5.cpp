@@ -23,6 +23,9 @@ int errno_in(const std::string& cause) {
 }  // namespace
 
 QuietHdf5::QuietHdf5() {
+  // We close what we open. At exit the library would close once more what a full disk kept it from closing, and crash (1.10.8). Only the first
+  // call counts, before any other of the library.
+  H5dont_atexit();
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }

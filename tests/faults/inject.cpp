@@ -184,7 +184,7 @@ bool fails(Kind kind, const char* call, const std::string& path) {
 bool open_fails(const char* call, int folder, const char* path, int flags) {
   if (plan().roots.empty()) return false;
   const bool writes = (flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)) != 0;
-  return fails(writes ? Kind::kOpen : Kind::kRead, call, absolute(folder, path));
+  return fails(writes ? Kind::kOpen : Kind::kRead, (flags & O_CREAT) != 0 ? "create" : call, absolute(folder, path));
 }
 
 // `real(from, bytes)` writes; what it is given may be less or other than the caller's.

@@ -11,18 +11,23 @@ declare -A cause=([ENOSPC]='No space left on device' [EIO]='Input/output error')
 tried=0 good=0 went_on=0
 figure=
 
-# visit WHAT FAULT ROOTS POINT PHASE FOLDER: one fault, and the same command again. A folder made before the run is in `made`.
+# visit NAME FAULT ROOTS POINT PHASE: one fault, and the same command again. What the fault met is read from the run's own log: threads take turns as
+# they like, so call 86 need not be what it was in the undisturbed run.
 visit() {
-  local what=$1 kind=$2 roots=$3 point=$4 phase=$5 path=$6 problem=
-  rm -rf run before
-  inject "$roots" AT="$point" DO="$kind"
+  local what=$1 kind=$2 roots=$3 point=$4 phase=$5 call=none path= problem=
+  rm -rf run before disturbed.0
+  inject "$roots" AT="$point" DO="$kind" LOG="$here/disturbed"
   attempt_phase 1 "$phase" run "${inputs[@]}" "${small[@]}"
   tried=$((tried + 1))
+  read -r call path < <(awk -v point="$point" '$1 == point { print $2, $3 }' disturbed.0) || problem='the fault never came'
+  what="$what, call $point ($call ${path#"$here/"}) with $kind"
+  # Of a partial file the name that it will have; of what cannot be removed its folder is enough.
+  path=${path%.partial-*}
+  case $call in unlink* | remove | rmdir) path=$(dirname "$path") ;; esac
   if [ "$kind" = short ]; then
-    [ "$code" -eq 0 ] || problem="ended with $code, expected 0"
+    [ "$code" -eq 0 ] || problem+="${problem:+; }ended with $code, expected 0"
   else
-    # The partial file's name holds a process's number: that of its folder is enough.
-    if [ "$code" -eq 0 ]; then went_on=$((went_on + 1)); elif [ "$code" -ne 71 ]; then problem="ended with $code, expected 71"; fi
+    if [ "$code" -eq 0 ]; then went_on=$((went_on + 1)); elif [ "$code" -ne 71 ]; then problem+="${problem:+; }ended with $code, expected 71"; fi
     grep -qF "${cause[$kind]}" stderr || problem+="${problem:+; }no message says: ${cause[$kind]}"
     grep -qF "${path#"$here/"}" stderr || problem+="${problem:+; }no message names ${path#"$here/"}"
   fi
@@ -42,15 +47,11 @@ visit() {
 
 # visit_all NAME PHASE ROOTS POINTS: the file holds the numbers of the calls.
 visit_all() {
-  local name=$1 phase=$2 roots=$3 points=$4 kind point call path named first=$tried stride=1
+  local name=$1 phase=$2 roots=$3 points=$4 kind point call first=$tried stride=1
   if [ -z "$long" ]; then stride=25; fi
   for kind in ENOSPC EIO short; do
-    while read -r point call path; do
-      [ "$kind" != short ] || [[ $call == *write* ]] || continue
-      # Of a partial file the name that it will have; of what cannot be removed its folder is enough.
-      named=${path%.partial-*}
-      case $call in unlink* | remove | rmdir) named=$(dirname "$named") ;; esac
-      visit "$name, call $point ($call ${path#"$here/"}) with $kind" $kind "$roots" "$point" "$phase" "$named" </dev/null
+    while read -r point call _; do
+      if [ "$kind" != short ] || [[ $call == *write* ]]; then visit "$name" "$kind" "$roots" "$point" "$phase" </dev/null; fi
     done < <(awk -v stride=$stride -v first=$((ACM_SEED % stride)) '(NR - 1) % stride == first' "$points")
   done
   figure+="${figure:+, }$name $((tried - first))"
@@ -80,6 +81,12 @@ part_of calls1.0 '/phase1/blocks.0.ffn' >all
 awk '/step-00000006/ { seen = 1 } seen' all >points
 visit_all 'phase 1' 1 "$here/run/phase1/blocks.0.ffn" points
 part_of calls1.0 /cache >all
-grep -E '/cache$|segment-0000[01]' all >points
+# Before HDF5 creates a file it opens it to see whether there is one, takes any failure for a no, and tells nobody: that call is left out.
+grep -E '/cache$|segment-0000[01]' all |
+  awk '$2 == "create" && $3 == path { open = "" }
+       open != "" { print open }
+       { open = path = "" }
+       $2 == "open" { open = $0; path = $3; next }
+       { print }' >points
 visit_all cache 1 "$here/run/cache" points
 end_with_figure "$good of $tried faults named, and resumed to equal bytes ($figure; $went_on runs went on)"
