@@ -14,7 +14,7 @@ figure=
 # visit NAME FAULT ROOTS POINT PHASE: one fault, and the same command again. What the fault met is read from the run's own log: threads take turns as
 # they like, so call 86 need not be what it was in the undisturbed run.
 visit() {
-  local what=$1 kind=$2 roots=$3 point=$4 phase=$5 call=none path= problem=
+  local what=$1 kind=$2 roots=$3 point=$4 phase=$5 call=none path problem=
   rm -rf run before disturbed.0
   inject "$roots" AT="$point" DO="$kind" LOG="$here/disturbed"
   attempt_phase 1 "$phase" run "${inputs[@]}" "${small[@]}"
