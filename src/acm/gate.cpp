@@ -9,6 +9,8 @@
 #include <string>
 
 #include "core/error.h"
+#include "nn/kernels/feed_forward.h"
+#include "nn/kernels/vector_math.h"
 #include "nn/random_tensor.h"
 
 namespace acm {
@@ -43,9 +45,19 @@ Gate::Gate(int64_t width, int64_t allowed, const GateConfig& config) : config_(c
 }
 
 at::Tensor Gate::forward(const at::Tensor& tokens) const {
+  if (nn::kernels_apply({tokens, weights_[0], biases_[0]})) return forward_by_kernels(tokens);
   at::Tensor values = at::linear(tokens, weights_[0], biases_[0]);
   for (size_t layer = 1; layer < weights_.size(); ++layer) {
     values = at::linear(acm::apply(config_.activation, values), weights_[layer], biases_[layer]);
+  }
+  return values;
+}
+
+at::Tensor Gate::forward_by_kernels(const at::Tensor& tokens) const {
+  at::Tensor values = nn::linear(tokens, weights_[0], biases_[0]);
+  for (size_t layer = 1; layer < weights_.size(); ++layer) {
+    if (config_.activation == Activation::kGelu) nn::gelu(values.mutable_data_ptr<float>(), values.numel());
+    values = nn::linear(values, weights_[layer], biases_[layer]);
   }
   return values;
 }

@@ -4,6 +4,8 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 
+#include "nn/kernels/feed_forward.h"
+
 namespace acm::nn {
 
 DenseFeedForward::DenseFeedForward(int64_t width, int64_t hidden) {
@@ -12,7 +14,17 @@ DenseFeedForward::DenseFeedForward(int64_t width, int64_t hidden) {
 }
 
 at::Tensor DenseFeedForward::forward(const at::Tensor& tokens, TokenContext&) {
-  return fc2->forward(at::gelu(fc1->forward(tokens)));
+  if (!kernels_apply({tokens, fc1->weight, fc1->bias, fc2->weight, fc2->bias})) {
+    return fc2->forward(at::gelu(fc1->forward(tokens)));
+  }
+  const int64_t width = fc1->weight.size(1), hidden = fc1->weight.size(0);
+  return feed_forward(tokens, {.w1 = {fc1->weight.const_data_ptr<float>(), width, true},
+                               .w2 = {fc2->weight.const_data_ptr<float>(), hidden, true},
+                               .b1 = fc1->bias.const_data_ptr<float>(),
+                               .b2 = fc2->bias.const_data_ptr<float>(),
+                               .width = width,
+                               .hidden = hidden,
+                               .gelu = true});
 }
 
 int64_t DenseFeedForward::macs_per_token() const { return fc1->weight.numel() + fc2->weight.numel(); }
@@ -23,7 +35,7 @@ DenseProjection::DenseProjection(int64_t width, bool with_bias) {
 }
 
 at::Tensor DenseProjection::forward(const at::Tensor& tokens, TokenContext&) {
-  return at::linear(tokens, weight, bias);
+  return kernels_apply({tokens, weight, bias}) ? linear(tokens, weight, bias) : at::linear(tokens, weight, bias);
 }
 
 int64_t DenseProjection::macs_per_token() const { return weight.numel(); }

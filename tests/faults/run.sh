@@ -15,6 +15,7 @@ Runs the tests of faults, all of them or those named, against the built program,
   ACM_BUILD   the build folder (default: build)
   ACM_SEED    repeats what an earlier run drew; each test prints it
   ACM_KEEP    a folder that takes the run folders of what failed
+  ACM_PHASES  kill_points only in these phases ("2 3")
 
 Tests: kill_points random_kills resize write_errors cache_kills damage sample_multiset fault_kinds
 The exit code is 0 where all came out as promised, 1 where one did not.

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "nn/dense.h"
+#include "nn/kernels/attention.h"
+#include "nn/kernels/feed_forward.h"
 
 namespace acm::nn {
 namespace {
@@ -13,6 +15,14 @@ namespace {
 std::shared_ptr<TokenModule> dense_module(SiteKind kind, const VitConfig& config) {
   if (kind == SiteKind::kFeedForward) return std::make_shared<DenseFeedForward>(config.width, config.hidden);
   return std::make_shared<DenseProjection>(config.width, config.qkv_bias || kind == SiteKind::kOutput);
+}
+
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads) {
+  if (kernels_apply({query, key, value})) return attention(query, key, value, heads);
+  const auto by_head = [heads](const at::Tensor& projected) {
+    return projected.unflatten(-1, {heads, projected.size(-1) / heads}).transpose(1, 2);
+  };
+  return at::scaled_dot_product_attention(by_head(query), by_head(key), by_head(value)).transpose(1, 2).flatten(2);
 }
 
 at::Tensor scaled(const at::Tensor& update, const at::Tensor& scale) {
@@ -42,14 +52,10 @@ void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {
 }
 
 at::Tensor VitBlock::attention(const at::Tensor& tokens, TokenContext& context) {
-  const auto by_head = [this](const at::Tensor& projected) {
-    return projected.unflatten(-1, {heads_, projected.size(-1) / heads_}).transpose(1, 2);
-  };
-  const at::Tensor query = by_head(run_site(SiteKind::kQuery, tokens, context));
-  const at::Tensor key = by_head(run_site(SiteKind::kKey, tokens, context));
-  const at::Tensor value = by_head(run_site(SiteKind::kValue, tokens, context));
-  const at::Tensor mixed = at::scaled_dot_product_attention(query, key, value);
-  return run_site(SiteKind::kOutput, mixed.transpose(1, 2).flatten(2), context);
+  const at::Tensor query = run_site(SiteKind::kQuery, tokens, context);
+  const at::Tensor key = run_site(SiteKind::kKey, tokens, context);
+  const at::Tensor value = run_site(SiteKind::kValue, tokens, context);
+  return run_site(SiteKind::kOutput, attend(query, key, value, heads_), context);
 }
 
 at::Tensor VitBlock::run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context) {

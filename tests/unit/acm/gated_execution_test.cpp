@@ -1,5 +1,7 @@
 #include "acm/gated_execution.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/gelu.h>
@@ -27,7 +29,8 @@ at::Tensor masked_reference(const AcmLayer& layer, const at::Tensor& tokens, con
   const int64_t b = layer.shape().learner_width;
   at::Tensor output = at::zeros_like(tokens);
   for (int64_t n = 0; n < kLearners; ++n) {
-    const at::Tensor hidden = at::gelu(at::matmul(tokens, layer.w1.narrow(1, n * b, b)) + layer.b1.narrow(0, n * b, b));
+    const at::Tensor before = at::matmul(tokens, layer.w1.narrow(1, n * b, b)) + layer.b1.narrow(0, n * b, b);
+    const at::Tensor hidden = layer.shape().activation == Activation::kGelu ? at::gelu(before) : before;
     at::Tensor learner = at::matmul(hidden, layer.w2.narrow(0, n * b, b));
     if (layer.b2.defined()) learner = learner + layer.b2.select(0, n);
     output = output + learner * choice.gt(n).unsqueeze(1);
@@ -80,13 +83,50 @@ TEST(GatedExecutionGradients, EqualTheMaskedReference) {
   for (size_t i = 0; i < inputs.size(); ++i) EXPECT_LT(relative_difference(found[i], expected[i]), 1e-13) << i;
 }
 
+// Without gradients and in float32 the kernels run instead of tensor operations.
+TEST(GatedKernels, EqualTheMaskedReferenceOnAnyThreads) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kTokens = 1500;
+  const int before = at::get_num_threads();
+  for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
+    for (const bool output_bias : {false, true}) {
+      const auto layer = random_layer({kWidth, kLearners, 7, 0, activation, output_bias}, at::kFloat);
+      const at::Tensor tokens = random_tensor({kTokens, kWidth}, at::kFloat, 2);
+      at::Tensor choice = at::full({kTokens}, 2, at::kLong);
+      for (int64_t i = 0; i < kTokens / 2; ++i) {
+        choice[i] = static_cast<int64_t>(random_below(StreamKey(3), static_cast<uint64_t>(i), kLearners + 1));
+      }
+      layer->to(at::kDouble);
+      const at::Tensor expected = masked_reference(*layer, tokens.to(at::kDouble), choice);
+      layer->to(at::kFloat);
+      at::set_num_threads(1);
+      const at::Tensor found = layer->chosen(tokens, choice);
+      EXPECT_LE(relative_difference(found.to(at::kDouble), expected), 1e-6);
+      at::set_num_threads(3);
+      EXPECT_TRUE(layer->chosen(tokens, choice).equal(found));
+    }
+  }
+  at::set_num_threads(before);
+}
+
+TEST(GatedKernels, ATokenThatRunsNothingAddsNothing) {
+  const at::NoGradGuard no_grad;
+  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, true}, at::kFloat);
+  const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kFloat, 2), none = at::full({kRows}, 0, at::kLong);
+  EXPECT_TRUE(layer->chosen(tokens, none).equal(at::zeros_like(tokens)));
+}
+
 // A learner that was not chosen must not run: its weights may be anything.
-TEST(GatedExecutionCost, DoesNotTouchLearnersNobodyChose) {
-  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, false}, at::kDouble);
-  const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kDouble, 2);
+class GatedExecutionCost : public testing::TestWithParam<at::ScalarType> {};
+INSTANTIATE_TEST_SUITE_P(Dtypes, GatedExecutionCost, testing::Values(at::kFloat, at::kDouble));
+
+TEST_P(GatedExecutionCost, DoesNotTouchLearnersNobodyChose) {
+  const at::NoGradGuard no_grad;
+  const auto layer = random_layer({kWidth, kLearners, 3, 0, Activation::kGelu, false}, GetParam());
+  const at::Tensor tokens = random_tensor({kRows, kWidth}, GetParam(), 2);
   const at::Tensor choice = random_choice(1).clamp_max(2);
   const at::Tensor before = layer->chosen(tokens, choice);
-  layer->w1.detach().narrow(1, 6, 6).fill_(std::numeric_limits<double>::quiet_NaN());
+  layer->w1.detach().narrow(1, 6, 6).fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_EQ(relative_difference(layer->chosen(tokens, choice), before), 0);
 }
 

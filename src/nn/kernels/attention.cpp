@@ -1,0 +1,54 @@
+#include "nn/kernels/attention.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "nn/kernels/feed_forward.h"
+#include "nn/kernels/product.h"
+#include "nn/kernels/vector_math.h"
+
+namespace acm::nn {
+namespace {
+
+// Pointers to the first number of one head of one sample, whose rows lie `width` apart.
+struct Head {
+  const float *query, *key, *value;
+  float* output;
+  int64_t tokens, width, size;  // of the head: width / heads
+};
+
+// Queries [first, first + rows). scratch: rows * (tokens + 1) numbers.
+void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
+  float *weights = scratch, *sums = scratch + rows * head.tokens;
+  multiply(rows, head.tokens, head.size, {head.query + first * head.width, head.width}, {head.key, head.width, true},
+           weights, head.tokens);
+  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens);
+  float* output = head.output + first * head.width;
+  multiply(rows, head.size, head.tokens, {weights, head.tokens}, {head.value, head.width}, output, head.width);
+  for (int64_t row = 0; row < rows; ++row) {
+    const float share = 1 / sums[row];
+    for (int64_t i = 0; i < head.size; ++i) output[row * head.width + i] *= share;
+  }
+}
+
+}  // namespace
+
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads) {
+  const int64_t samples = query.size(0), tokens = query.size(1), width = query.size(2), size = width / heads;
+  at::Tensor output = at::empty_like(query);
+  const int64_t height = even_height(tokens, most_block_rows(tokens, tokens)), blocks = (tokens + height - 1) / height;
+  share_among_threads(samples * heads * blocks, [&](int64_t i) {
+    const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
+    const int64_t rows = std::min(height, tokens - first);
+    const at::Tensor scratch = at::empty({rows, tokens + 1}, query.options());
+    attend({query.const_data_ptr<float>() + offset, key.const_data_ptr<float>() + offset,
+            value.const_data_ptr<float>() + offset, output.mutable_data_ptr<float>() + offset, tokens, width, size},
+           first, rows, scratch.mutable_data_ptr<float>());
+  });
+  return output;
+}
+
+}  // namespace acm::nn

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+
+#include "nn/kernels/product.h"
+
+namespace acm::nn {
+
+// Layers of a forward pass without gradients on the CPU. Rows are cut into blocks by shapes alone, and a block is
+// computed by one thread: the bits are the same for any number of threads.
+
+// Whether these functions may be used: float32 on the CPU, packed, and no gradient is asked of any of the tensors
+// (undefined ones aside).
+bool kernels_apply(std::initializer_list<at::Tensor> tensors);
+
+// tokens weight' + bias. tokens [..., in], weight [out, in], bias [out] or undefined -> [..., out].
+at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& bias);
+
+// Two layers with gelu, or nothing, between them; the hidden units of a block of rows never leave the cache of a core.
+struct FeedForward {
+  MatrixView w1, w2;  // [width, hidden], [hidden, width]
+  const float* b1;    // [hidden]
+  const float* b2;    // [width], or nullptr: none
+  int64_t width, hidden;
+  bool gelu;
+};
+// tokens [..., width] -> the same shape.
+at::Tensor feed_forward(const at::Tensor& tokens, const FeedForward& layer);
+
+// The most rows of a block of `rows` rows, for a layer that makes `columns` numbers of each: enough blocks for many
+// threads, large enough for fast products, small enough for 4 MB of results.
+int64_t most_block_rows(int64_t rows, int64_t columns);
+// The height of nearly equal parts of `rows` rows, none higher than `most`.
+int64_t even_height(int64_t rows, int64_t most);
+// One block, on the thread that calls. in and out [rows, width] packed; scratch: rows * hidden numbers.
+void run_block(const FeedForward& layer, const float* in, int64_t rows, float* scratch, float* out);
+
+// Calls work(i) for every i below `count`, thread t of all threads for i = t, t + threads, ...; the products of a call
+// run on its thread alone.
+void share_among_threads(int64_t count, const std::function<void(int64_t)>& work);
+
+}  // namespace acm::nn

@@ -1,0 +1,26 @@
+#include "nn/kernels/product.h"
+
+// Of the MKL inside libtorch_cpu, which exports them. sgemm_ is Fortran's interface: matrices by columns. The threads
+// are those of the calling thread's products; 0: as many as the process was given.
+extern "C" int MKL_Set_Num_Threads_Local(int threads);
+extern "C" void sgemm_(const char* a_form, const char* b_form, const int* rows, const int* columns, const int* inner,
+                       const float* alpha, const float* a, const int* a_stride, const float* b, const int* b_stride,
+                       const float* beta, float* c, const int* c_stride);
+
+namespace acm::nn {
+
+void multiply(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to, int64_t to_stride) {
+  // By columns the same memory holds the transposes, and (a b)' = b' a'.
+  const auto form = [](const MatrixView& matrix) { return matrix.transposed ? "T" : "N"; };
+  const int m = static_cast<int>(columns), n = static_cast<int>(rows), k = static_cast<int>(inner);
+  const int a_stride = static_cast<int>(a.stride), b_stride = static_cast<int>(b.stride);
+  const int to_stride_int = static_cast<int>(to_stride);
+  const float one = 1, zero = 0;
+  sgemm_(form(b), form(a), &m, &n, &k, &one, b.data, &b_stride, a.data, &a_stride, &zero, to, &to_stride_int);
+}
+
+OneThread::OneThread() : before_(MKL_Set_Num_Threads_Local(1)) {}
+
+OneThread::~OneThread() { MKL_Set_Num_Threads_Local(before_); }
+
+}  // namespace acm::nn

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+namespace acm::nn {
+
+// A matrix in plain memory, row-major: its rows lie `stride` numbers apart. Transposed: what lies there is its
+// transpose, as a torch Linear stores its weight.
+struct MatrixView {
+  const float* data;
+  int64_t stride;
+  bool transposed = false;
+};
+
+// to [rows, columns] = a [rows, inner] times b [inner, columns], by the BLAS inside LibTorch without the cost of tensor
+// operations, which is a third of the time for 50 rows and a learner of 24 hidden units. (Tiles of our own in
+// registers, over weights laid out beforehand, reached 0.8 to 1.2 of its speed, 0.9 in the mean, for the shapes of
+// ViT-Ti and ViT-B.)
+void multiply(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to, int64_t to_stride);
+
+// While it lives, products that this thread asks for run on this thread alone.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace acm::nn

@@ -1,0 +1,200 @@
+// bench_inference [--model tiny|base] [--batch B]... [--rounds R] [--threads T]: time of a Vision Transformer with ACMs
+// at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the
+// learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean, drawn
+// for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
+// forwards take turns; a ratio is the median over the rounds, of processor time. Prints CSV.
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+
+#include "acm/cost.h"
+#include "acm/model.h"
+#include "core/reproducible_products.h"
+#include "nn/random_tensor.h"
+#include "nn/vit/vit.h"
+
+namespace {
+
+using namespace acm;
+
+constexpr int64_t kSide = 224, kPatch = 16;
+
+struct Options {
+  std::string model = "tiny";
+  std::vector<int64_t> batches = {1, 8, 32};
+  int64_t rounds = 15;
+  int threads = 1;
+};
+
+nn::VitConfig shape_of(const std::string& model) {
+  const int64_t width = model == "base" ? 768 : 192;
+  nn::VitConfig shape;
+  shape.channels = 3;
+  shape.height = shape.width_pixels = kSide;
+  shape.patch = kPatch;
+  shape.width = width;
+  shape.depth = 12;
+  shape.heads = width / 64;
+  shape.hidden = 4 * width;
+  shape.classes = 1000;
+  return shape;
+}
+
+enum class Mask { kRandom, kSpatial };
+
+// For each token, the class token first: the share of the patches that are farther from the middle of the picture.
+std::vector<double> share_farther_out(int64_t side) {
+  std::vector<double> distances = {0};
+  for (int64_t patch = 0; patch < side * side; ++patch) {
+    const double middle = static_cast<double>(side - 1) / 2;
+    distances.push_back(
+        std::hypot(static_cast<double>(patch / side) - middle, static_cast<double>(patch % side) - middle));
+  }
+  std::vector<double> shares;
+  for (const double distance : distances) {
+    const auto farther = std::ranges::count_if(distances, [&](double other) { return other > distance; });
+    shares.push_back(static_cast<double>(farther) / static_cast<double>(distances.size()));
+  }
+  return shares;
+}
+
+// int64 [samples, tokens]
+at::Tensor choices_of(Mask mask, double share, const AcmShape& shape, int64_t samples, StreamKey key) {
+  static const std::vector<double> farther_out = share_farther_out(kSide / kPatch);
+  const auto tokens = static_cast<int64_t>(farther_out.size());
+  at::Tensor quantiles = at::empty({samples, tokens}, at::kDouble), choices = at::empty({samples, tokens}, at::kLong);
+  nn::fill_uniform(quantiles, key, 0, 1);
+  const int64_t mean = std::llround(share * static_cast<double>(shape.learners));
+  const int64_t spread = std::min(mean - shape.min_k, shape.learners - mean);
+  for (int64_t i = 0; i < samples * tokens; ++i) {
+    const double quantile =
+        mask == Mask::kRandom ? quantiles.const_data_ptr<double>()[i] : farther_out[static_cast<size_t>(i % tokens)];
+    choices.mutable_data_ptr<int64_t>()[i] =
+        mean - spread + static_cast<int64_t>(quantile * static_cast<double>(2 * spread + 1));
+  }
+  return choices;
+}
+
+// An ACM whose gate runs and whose choices are given.
+class GivenChoice final : public nn::TokenModule {
+ public:
+  GivenChoice(const AcmShape& shape, StreamKey key) : acm_(std::make_shared<AcmLayer>(shape)) {
+    register_module("acm", acm_);
+    acm_->initialise(key);
+    acm_->add_gate({});
+    acm_->gate()->initialise(key);
+  }
+  at::Tensor forward(const at::Tensor& tokens, nn::TokenContext&) override {
+    best_class(acm_->gate()->forward(tokens));
+    return acm_->chosen(tokens, choices);
+  }
+  int64_t macs_per_token() const override { return acm_->macs_per_token(); }
+  int64_t macs() const {  // of all tokens of `choices`
+    return choices.sum().item<int64_t>() * learner_macs_per_token(acm_->shape()) +
+           choices.numel() * acm_->gate()->macs_per_token();
+  }
+  const AcmShape& shape() const { return acm_->shape(); }
+
+  at::Tensor choices;
+
+ private:
+  std::shared_ptr<AcmLayer> acm_;
+};
+
+struct Gated {
+  std::shared_ptr<nn::Backbone> backbone;
+  std::vector<GivenChoice*> sites;
+};
+
+Gated gated_model(const nn::VitConfig& shape) {
+  Gated gated{nn::make_vit(shape), {}};
+  gated.backbone->initialise(StreamKey(1));
+  for (const nn::Site& site : gated.backbone->sites()) {
+    auto module = std::make_shared<GivenChoice>(acm::shape_of(site, SurgeryConfig{}), StreamKey(2).with(site.name));
+    gated.sites.push_back(module.get());
+    gated.backbone->replace(site, module);
+  }
+  return gated;
+}
+
+// Processor seconds of one forward pass.
+double seconds_of(nn::Backbone& model, const data::Batch& images) {
+  nn::TokenContext context;
+  const std::clock_t start = std::clock();
+  model.forward(images, context);
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+struct Measured {
+  double ratio, dense_seconds;
+};
+
+Measured compare(nn::Backbone& dense, nn::Backbone& gated, const data::Batch& images, int64_t rounds) {
+  std::vector<double> dense_seconds, ratios;
+  for (int64_t round = -1; round < rounds; ++round) {
+    const double seconds = seconds_of(dense, images), ratio = seconds_of(gated, images) / seconds;
+    if (round < 0) continue;  // the first fills caches
+    dense_seconds.push_back(seconds);
+    ratios.push_back(ratio);
+  }
+  return {median(ratios), median(dense_seconds)};
+}
+
+void measure(const Options& options) {
+  const nn::VitConfig shape = shape_of(options.model);
+  const auto dense = nn::make_vit(shape);
+  dense->initialise(StreamKey(1));
+  const Gated gated = gated_model(shape);
+  for (const int64_t batch : options.batches) {
+    data::Batch images;
+    images.inputs = at::empty({batch, shape.channels, kSide, kSide});
+    nn::fill_normal(images.inputs, StreamKey(3), 1);
+    const at::Tensor tokens = dense->token_counts(images);
+    const int64_t static_macs = dense->static_macs(tokens).sum().item<int64_t>();
+    const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * nn::dense_site_macs_per_token(*dense);
+    for (const auto& [mask, name] : {std::pair{Mask::kRandom, "random"}, std::pair{Mask::kSpatial, "spatial"}}) {
+      for (const double share : {0.25, 0.5, 0.75, 1.0}) {
+        int64_t macs = static_macs;
+        for (size_t i = 0; i < gated.sites.size(); ++i) {
+          GivenChoice& site = *gated.sites[i];
+          site.choices = choices_of(mask, share, site.shape(), batch, StreamKey(4).with(i));
+          macs += site.macs();
+        }
+        const Measured found = compare(*dense, *gated.backbone, images, options.rounds);
+        const double cost = static_cast<double>(macs) / static_cast<double>(dense_macs);
+        std::printf("%s,%ld,%s,%.2f,%.3f,%.3f,%+.3f,%.1f\n", options.model.c_str(), static_cast<long>(batch), name,
+                    share, cost, found.ratio, found.ratio - cost, static_cast<double>(batch) / found.dense_seconds);
+        std::fflush(stdout);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Time of gated over dense inference of a Vision Transformer");
+  app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base"}));
+  app.add_option("--batch", options.batches)->check(CLI::PositiveNumber);
+  app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
+  app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
+  make_products_reproducible();
+  at::set_num_threads(options.threads);
+  const at::NoGradGuard no_grad;
+  std::printf("model,batch,mask,k/N,cost,time,time - cost,dense images/s\n");
+  measure(options);
+  return 0;
+}

@@ -1,0 +1,131 @@
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <numeric>
+#include <vector>
+
+#include "core/random.h"
+#include "nn/kernels/attention.h"
+#include "nn/kernels/feed_forward.h"
+#include "nn/kernels/product.h"
+#include "nn/random_tensor.h"
+
+namespace acm::nn {
+namespace {
+
+at::Tensor uniform(at::IntArrayRef sizes, uint64_t seed, double bound = 1) {
+  at::Tensor values = at::empty(sizes, at::kFloat);
+  fill_uniform(values, StreamKey(seed), -bound, bound);
+  return values;
+}
+
+// As a share of the largest expected magnitude.
+double error(const at::Tensor& found, const at::Tensor& expected) {
+  return ((found.to(at::kDouble) - expected).abs().max() / expected.abs().max()).item<double>();
+}
+
+at::Tensor wide(const at::Tensor& tensor) { return tensor.to(at::kDouble); }
+
+// What `compute` gives on one thread and on three, which must be the same bits.
+at::Tensor on_any_threads(const std::function<at::Tensor()>& compute) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor one = compute();
+  at::set_num_threads(3);
+  const at::Tensor three = compute();
+  at::set_num_threads(before);
+  EXPECT_TRUE(one.equal(three));
+  return one;
+}
+
+TEST(Product, MultipliesMatricesAndTransposes) {
+  const at::Tensor a = uniform({5, 7}, 1), b = uniform({7, 3}, 2);
+  for (const bool a_transposed : {false, true}) {
+    for (const bool b_transposed : {false, true}) {
+      const at::Tensor a_stored = (a_transposed ? a.t() : a).contiguous(),
+                       b_stored = (b_transposed ? b.t() : b).contiguous();
+      at::Tensor to = at::zeros({5, 4}, at::kFloat);
+      multiply(5, 3, 7, {a_stored.const_data_ptr<float>(), a_stored.size(1), a_transposed},
+               {b_stored.const_data_ptr<float>(), b_stored.size(1), b_transposed}, to.mutable_data_ptr<float>(), 4);
+      EXPECT_LT(error(to.narrow(1, 0, 3), at::matmul(wide(a), wide(b))), 1e-6) << a_transposed << b_transposed;
+      EXPECT_EQ(to.select(1, 3).abs().sum().item<float>(), 0);
+    }
+  }
+}
+
+class KernelRows : public testing::TestWithParam<int64_t> {};
+
+TEST_P(KernelRows, LinearEqualsTheTensorOperation) {
+  const at::Tensor tokens = uniform({GetParam(), 24}, 1), weight = uniform({7, 24}, 2), bias = uniform({7}, 3);
+  for (const at::Tensor& added : {bias, at::Tensor()}) {
+    const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
+    EXPECT_LT(error(found, at::linear(wide(tokens), wide(weight), added.defined() ? wide(added) : added)), 1e-6);
+  }
+}
+
+TEST_P(KernelRows, FeedForwardEqualsTheTensorOperations) {
+  const at::Tensor tokens = uniform({GetParam(), 24}, 1, 4), w1 = uniform({96, 24}, 2), b1 = uniform({96}, 3);
+  const at::Tensor w2 = uniform({24, 96}, 4), b2 = uniform({24}, 5);
+  for (const bool gelu : {false, true}) {
+    const FeedForward layer{.w1 = {w1.const_data_ptr<float>(), 24, true},
+                            .w2 = {w2.const_data_ptr<float>(), 96, true},
+                            .b1 = b1.const_data_ptr<float>(),
+                            .b2 = b2.const_data_ptr<float>(),
+                            .width = 24,
+                            .hidden = 96,
+                            .gelu = gelu};
+    const at::Tensor found = on_any_threads([&] { return feed_forward(tokens, layer); });
+    const at::Tensor hidden = at::linear(wide(tokens), wide(w1), wide(b1));
+    EXPECT_LT(error(found, at::linear(gelu ? at::gelu(hidden) : hidden, wide(w2), wide(b2))), 1e-6) << gelu;
+  }
+}
+
+// 1100 rows are more than one block of any layer.
+INSTANTIATE_TEST_SUITE_P(Rows, KernelRows, testing::Values(1, 5, 197, 1100));
+
+TEST(Attention, EqualsTheTensorOperation) {
+  for (const int64_t tokens : {1, 17, 197}) {
+    const at::Tensor query = uniform({2, tokens, 24}, 1, 3), key = uniform({2, tokens, 24}, 2, 3);
+    const at::Tensor value = uniform({2, tokens, 24}, 3);
+    const at::Tensor found = on_any_threads([&] { return attention(query, key, value, 3); });
+    const auto heads = [](const at::Tensor& all) { return wide(all).unflatten(-1, {3, 8}).transpose(1, 2); };
+    const at::Tensor expected =
+        at::scaled_dot_product_attention(heads(query), heads(key), heads(value)).transpose(1, 2).flatten(2);
+    EXPECT_LT(error(found, expected), 1e-6) << tokens;
+  }
+}
+
+TEST(Kernels, ApplyToPackedFloat32WithoutGradients) {
+  const at::Tensor tensor = uniform({4, 6}, 1), trained = uniform({4}, 2).requires_grad_();
+  EXPECT_TRUE(kernels_apply({tensor, at::Tensor()}));
+  EXPECT_FALSE(kernels_apply({tensor, trained}));
+  EXPECT_FALSE(kernels_apply({tensor, wide(tensor)}));
+  EXPECT_FALSE(kernels_apply({tensor, tensor.t()}));
+  const at::NoGradGuard no_grad;
+  EXPECT_TRUE(kernels_apply({tensor, trained}));
+}
+
+TEST(Kernels, BlocksCoverTheRowsEvenly) {
+  EXPECT_EQ(even_height(197, 64), 50);
+  EXPECT_EQ(even_height(64, 64), 64);
+  EXPECT_EQ(most_block_rows(197, 768), 64);
+  EXPECT_EQ(most_block_rows(1 << 20, 768), (1 << 20) / 768);
+}
+
+TEST(Kernels, EachPieceOfWorkIsDoneOnce) {
+  std::vector<std::atomic<int>> done(101);
+  share_among_threads(101, [&](int64_t i) { ++done[static_cast<size_t>(i)]; });
+  for (const auto& times : done) EXPECT_EQ(times, 1);
+  share_among_threads(0, [](int64_t) { FAIL(); });
+}
+
+}  // namespace
+}  // namespace acm::nn

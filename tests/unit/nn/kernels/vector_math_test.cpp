@@ -1,0 +1,85 @@
+#include "nn/kernels/vector_math.h"
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/linspace.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/random.h"
+#include "nn/random_tensor.h"
+
+namespace acm::nn {
+namespace {
+
+at::Tensor uniform(at::IntArrayRef sizes, double bound, uint64_t seed) {
+  at::Tensor values = at::empty(sizes, at::kFloat);
+  fill_uniform(values, StreamKey(seed), -bound, bound);
+  return values;
+}
+
+double largest_error(const at::Tensor& found, const at::Tensor& expected) {
+  return (found.to(at::kDouble) - expected).abs().max().item<double>();
+}
+
+TEST(VectorMath, GeluIsWithin4e7OfFloat64) {
+  const at::Tensor inputs = at::linspace(-10, 10, 1'000'003, at::kFloat);
+  at::Tensor values = inputs.clone();
+  gelu(values.mutable_data_ptr<float>(), values.numel());
+  EXPECT_LE(largest_error(values, at::gelu(inputs.to(at::kDouble))), 4e-7);
+}
+
+TEST(VectorMath, GeluOfTheFarTailsIsTheInputOrNothing) {
+  std::vector<float> values = {-1e30f, -100, -13, 13, 100, 1e30f};
+  gelu(values.data(), 6);
+  EXPECT_EQ(values, (std::vector<float>{0, 0, 0, 13, 100, 1e30f}));
+}
+
+TEST(VectorMath, GeluKeepsWhatIsNotFinite) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::vector<float> values = {std::nanf(""), kInfinity, -kInfinity};
+  gelu(values.data(), 3);
+  EXPECT_TRUE(std::isnan(values[0]));
+  EXPECT_EQ(values[1], kInfinity);
+  EXPECT_FALSE(std::isfinite(values[2]));
+}
+
+TEST(VectorMath, AddsTheBiasBeforeGelu) {
+  const at::Tensor inputs = uniform({7, 37}, 4, 1), bias = uniform({37}, 1, 2);
+  at::Tensor values = inputs.clone();
+  add_bias_and_gelu(values.mutable_data_ptr<float>(), bias.const_data_ptr<float>(), 7, 37);
+  EXPECT_LE(largest_error(values, at::gelu((inputs + bias).to(at::kDouble))), 4e-7);
+}
+
+TEST(VectorMath, WhatANumberBecomesDoesNotDependOnItsPlace) {
+  const at::Tensor inputs = uniform({100}, 6, 1);
+  at::Tensor whole = inputs.clone();
+  gelu(whole.mutable_data_ptr<float>(), 100);
+  for (int64_t first = 0; first < 100; ++first) {
+    at::Tensor rest = inputs.narrow(0, first, 100 - first).clone();
+    gelu(rest.mutable_data_ptr<float>(), 100 - first);
+    EXPECT_TRUE(rest.equal(whole.narrow(0, first, 100 - first))) << first;
+  }
+}
+
+TEST(VectorMath, ExponentialsMakeASoftmax) {
+  const at::Tensor inputs = at::cat({uniform({5, 197}, 3, 1), uniform({5, 197}, 500, 2)});
+  at::Tensor values = inputs.clone(), sums = at::empty({10}, at::kFloat);
+  exponentials(values.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>(), 0.5f, 10, 197);
+  const at::Tensor expected = (inputs.to(at::kDouble) * 0.5).softmax(-1);
+  EXPECT_LE(largest_error(values / sums.unsqueeze(1), expected), 2e-7);
+}
+
+TEST(VectorMath, ARowWithNanHasNoSum) {
+  std::vector<float> values = {1, std::nanf(""), 2, 3}, sums(2);
+  exponentials(values.data(), sums.data(), 1, 2, 2);
+  EXPECT_TRUE(std::isnan(sums[0]));
+  EXPECT_TRUE(std::isfinite(sums[1]));
+}
+
+}  // namespace
+}  // namespace acm::nn
