@@ -32,22 +32,22 @@ visit() {
 }
 
 for phase in ${ACM_PHASES:-0 1 2 3}; do
-  inputs_for $phase inputs
+  inputs_for "$phase" inputs
   figure+="${figure:+; }phase $phase:"
   for ranks in 1 2 4; do
     stride=1
     if [ -z "$long" ]; then stride=$((10 * ranks)); fi
     inject "$here/undisturbed$phase-$ranks/phase$phase" LOG="$here/calls$phase-$ranks"
-    attempt_phase $ranks $phase undisturbed$phase-$ranks "${inputs[@]}" "${small[@]}"
+    attempt_phase $ranks "$phase" "undisturbed$phase-$ranks" "${inputs[@]}" "${small[@]}"
     [ "$code" -eq 0 ] || fail "the undisturbed run of phase $phase on $ranks ended with $code: $(tail -n 5 stderr)"
     # "RANK POINT" a line, of all ranks.
     for ((rank = 0; rank < ranks; rank++)); do
-      [ ! -e calls$phase-$ranks.$rank ] || points_of calls$phase-$ranks.$rank | sed "s/^/$rank /"
+      [ ! -e "calls$phase-$ranks.$rank" ] || points_of "calls$phase-$ranks.$rank" | sed "s/^/$rank /"
     done >points
     [ "$(wc -l <points)" -ge 20 ] || fail "only $(wc -l <points) calls of a save were seen in phase $phase on $ranks rank(s)"
     before=$killed
     mapfile -t chosen < <(awk -v stride=$stride -v first=$((ACM_SEED % stride)) '(NR - 1) % stride == first' points)
-    for place in "${chosen[@]}"; do visit $phase $ranks "${place% *}" "${place#* }"; done
+    for place in "${chosen[@]}"; do visit "$phase" $ranks "${place% *}" "${place#* }"; done
     figure+=" $ranks rank(s) $((killed - before)) of $(wc -l <points),"
     echo "${figure##*; }" >&2
   done
