@@ -1,12 +1,12 @@
 #include "acm/gate.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "nn/kernels/feed_forward.h"
@@ -14,6 +14,16 @@
 #include "nn/random_tensor.h"
 
 namespace acm {
+namespace {
+
+// In place where that is possible: the values are nobody else's.
+at::Tensor activated(Activation activation, at::Tensor values) {
+  if (activation != Activation::kGelu || !nn::kernels_apply({values})) return acm::apply(activation, values);
+  nn::gelu(values.mutable_data_ptr<float>(), values.numel());
+  return values;
+}
+
+}  // namespace
 
 Json GateConfig::description() const {
   return Json::object(
@@ -45,19 +55,9 @@ Gate::Gate(int64_t width, int64_t allowed, const GateConfig& config) : config_(c
 }
 
 at::Tensor Gate::forward(const at::Tensor& tokens) const {
-  if (nn::kernels_apply({tokens, weights_[0], biases_[0]})) return forward_by_kernels(tokens);
-  at::Tensor values = at::linear(tokens, weights_[0], biases_[0]);
-  for (size_t layer = 1; layer < weights_.size(); ++layer) {
-    values = at::linear(acm::apply(config_.activation, values), weights_[layer], biases_[layer]);
-  }
-  return values;
-}
-
-at::Tensor Gate::forward_by_kernels(const at::Tensor& tokens) const {
   at::Tensor values = nn::linear(tokens, weights_[0], biases_[0]);
   for (size_t layer = 1; layer < weights_.size(); ++layer) {
-    if (config_.activation == Activation::kGelu) nn::gelu(values.mutable_data_ptr<float>(), values.numel());
-    values = nn::linear(values, weights_[layer], biases_[layer]);
+    values = nn::linear(activated(config_.activation, std::move(values)), weights_[layer], biases_[layer]);
   }
   return values;
 }

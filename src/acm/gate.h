@@ -33,8 +33,6 @@ class Gate : public torch::nn::Module {
   void initialise(StreamKey key);
 
  private:
-  at::Tensor forward_by_kernels(const at::Tensor& tokens) const;
-
   std::vector<at::Tensor> weights_, biases_;  // [out, in], [out]
   GateConfig config_;
 };

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/linear.h>
 
 #include "nn/kernels/feed_forward.h"
 
@@ -34,9 +33,7 @@ DenseProjection::DenseProjection(int64_t width, bool with_bias) {
   if (with_bias) bias = register_parameter("bias", at::empty({width}));
 }
 
-at::Tensor DenseProjection::forward(const at::Tensor& tokens, TokenContext&) {
-  return kernels_apply({tokens, weight, bias}) ? linear(tokens, weight, bias) : at::linear(tokens, weight, bias);
-}
+at::Tensor DenseProjection::forward(const at::Tensor& tokens, TokenContext&) { return linear(tokens, weight, bias); }
 
 int64_t DenseProjection::macs_per_token() const { return weight.numel(); }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
 #include <cmath>
@@ -34,9 +35,18 @@ void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
   }
 }
 
+at::Tensor attention_by_operations(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                                   int64_t heads) {
+  const auto by_head = [heads](const at::Tensor& projected) {
+    return projected.unflatten(-1, {heads, projected.size(-1) / heads}).transpose(1, 2);
+  };
+  return at::scaled_dot_product_attention(by_head(query), by_head(key), by_head(value)).transpose(1, 2).flatten(2);
+}
+
 }  // namespace
 
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads) {
+  if (!kernels_apply({query, key, value})) return attention_by_operations(query, key, value, heads);
   const int64_t samples = query.size(0), tokens = query.size(1), width = query.size(2), size = width / heads;
   at::Tensor output = at::empty_like(query);
   const int64_t height = even_height(tokens, most_block_rows(tokens, tokens)), blocks = (tokens + height - 1) / height;

@@ -17,7 +17,8 @@ namespace acm::nn {
 // (undefined ones aside).
 bool kernels_apply(std::initializer_list<at::Tensor> tensors);
 
-// tokens weight' + bias. tokens [..., in], weight [out, in], bias [out] or undefined -> [..., out].
+// tokens weight' + bias. tokens [..., in], weight [out, in], bias [out] or undefined -> [..., out]. Where the kernels do
+// not apply it is the tensor operation.
 at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& bias);
 
 // Two layers with gelu, or nothing, between them; the hidden units of a block of rows never leave the cache of a core.

@@ -1,13 +1,11 @@
 #include "nn/vit/vit_block.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
 
 #include "nn/dense.h"
 #include "nn/kernels/attention.h"
-#include "nn/kernels/feed_forward.h"
 
 namespace acm::nn {
 namespace {
@@ -15,14 +13,6 @@ namespace {
 std::shared_ptr<TokenModule> dense_module(SiteKind kind, const VitConfig& config) {
   if (kind == SiteKind::kFeedForward) return std::make_shared<DenseFeedForward>(config.width, config.hidden);
   return std::make_shared<DenseProjection>(config.width, config.qkv_bias || kind == SiteKind::kOutput);
-}
-
-at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads) {
-  if (kernels_apply({query, key, value})) return attention(query, key, value, heads);
-  const auto by_head = [heads](const at::Tensor& projected) {
-    return projected.unflatten(-1, {heads, projected.size(-1) / heads}).transpose(1, 2);
-  };
-  return at::scaled_dot_product_attention(by_head(query), by_head(key), by_head(value)).transpose(1, 2).flatten(2);
 }
 
 at::Tensor scaled(const at::Tensor& update, const at::Tensor& scale) {
@@ -55,7 +45,7 @@ at::Tensor VitBlock::attention(const at::Tensor& tokens, TokenContext& context) 
   const at::Tensor query = run_site(SiteKind::kQuery, tokens, context);
   const at::Tensor key = run_site(SiteKind::kKey, tokens, context);
   const at::Tensor value = run_site(SiteKind::kValue, tokens, context);
-  return run_site(SiteKind::kOutput, attend(query, key, value, heads_), context);
+  return run_site(SiteKind::kOutput, nn::attention(query, key, value, heads_), context);
 }
 
 at::Tensor VitBlock::run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context) {
