@@ -13,6 +13,7 @@
 #include <string>
 
 #include "acm/cost.h"
+#include "acm/mixed_execution.h"
 #include "core/error.h"
 #include "nn/random_tensor.h"
 
@@ -95,9 +96,7 @@ at::Tensor AcmLayer::prefixes(const at::Tensor& tokens) const {
 
 at::Tensor AcmLayer::mixed(const at::Tensor& tokens, const at::Tensor& mixture) const {
   const at::Tensor shares = at::matmul(mixture, runs_learner(shape_, mixture.options()));  // [..., learners]
-  const at::Tensor by_learner = hidden(tokens).unflatten(-1, {shape_.learners, shape_.learner_width});
-  const at::Tensor output = at::matmul((by_learner * shares.unsqueeze(-1)).flatten(-2), w2);
-  return b2.defined() ? output + at::matmul(shares, b2) : output;
+  return run_mixed_learners(tokens, shares, weights());
 }
 
 at::Tensor AcmLayer::chosen(const at::Tensor& tokens, const at::Tensor& choice) const {

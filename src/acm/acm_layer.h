@@ -45,6 +45,7 @@ class AcmLayer final : public nn::TokenModule {
   Gate* gate() { return gate_.get(); }
   const Gate* gate() const { return gate_.get(); }
   const AcmShape& shape() const { return shape_; }
+  LearnerWeights weights() const;
   // Random learners, uniform (method.md 1). kPaper: w1 and b1 in +-1/sqrt(D), w2 in +-1/sqrt(N b); kReference (the
   // authors' code, whose fan-ins are transposed): w1 in +-1/sqrt(N b), b1 in +-1/sqrt(b), w2 in +-1/sqrt(D). b2 zero.
   void initialise(StreamKey key, RandomStart start = RandomStart::kPaper);
@@ -52,7 +53,6 @@ class AcmLayer final : public nn::TokenModule {
   at::Tensor w1, b1, w2, b2;  // [D, N b], [N b], [N b, D], [N, D] (undefined without output bias)
 
  private:
-  LearnerWeights weights() const;
   at::Tensor run_fixed(const at::Tensor& tokens, int64_t count, nn::SiteRecord& record) const;
 
   AcmShape shape_;

@@ -3,67 +3,81 @@
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 
 #include "acm/ordered_sum.h"
+#include "acm/prefix_kernels.h"
 #include "core/error.h"
+#include "nn/kernels/feed_forward.h"
 
 namespace acm {
 namespace {
 
-// The loss as a function of the hidden values and what follows them. Of N prefixes only the errors E_n = h(z, n) -
-// target are kept, and the gradient of learner n's output is their sum over m >= n (nested) or E_n itself (greedy),
-// times 2 scale.
-struct PrefixErrors : torch::autograd::Function<PrefixErrors> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden, const at::Tensor& w2,
-                            const std::optional<at::Tensor>& b2, const at::Tensor& target, int64_t learners,
-                            bool nested, double scale) {
-    const int64_t width = w2.size(0) / learners;
-    const at::Tensor errors = at::empty({learners, target.size(0), target.size(1)}, target.options());
-    for (int64_t n = 0; n < learners; ++n) {
-      at::Tensor error = errors.select(0, n);
-      at::addmm_out(error, n == 0 ? target : errors.select(0, n - 1), hidden.narrow(1, n * width, width),
-                    w2.narrow(0, n * width, width), /*beta=*/n == 0 ? -1 : 1);
-      if (b2) error.add_(b2->select(0, n));
-    }
-    context->save_for_backward({hidden, w2, b2.value_or(at::Tensor()), errors});
-    context->saved_data["nested"] = nested;
+// E_n = h(z, n) - target: [learners, rows, width].
+at::Tensor prefix_errors(const at::Tensor& hidden, const at::Tensor& target, const LearnerWeights& weights) {
+  const int64_t width = hidden.size(1) / weights.learners;
+  at::Tensor errors = at::empty({weights.learners, target.size(0), target.size(1)}, target.options());
+  for (int64_t n = 0; n < weights.learners; ++n) {
+    at::Tensor error = errors.select(0, n);
+    at::addmm_out(error, n == 0 ? target : errors.select(0, n - 1), hidden.narrow(1, n * width, width),
+                  weights.w2.narrow(0, n * width, width), /*beta=*/n == 0 ? -1 : 1);
+    if (weights.b2.defined()) error.add_(weights.b2.select(0, n));
+  }
+  return errors;
+}
+
+// The gradient of learner n's output is twice the sum of E_m over m >= n (nested), or twice E_n (greedy). As in
+// PrefixLoss, half of it.
+PrefixLoss prefix_loss(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights, bool nested) {
+  const int64_t learners = weights.learners, width = weights.w2.size(0) / learners;
+  const at::Tensor before = at::addmm(weights.b1, tokens, weights.w1), hidden = apply(weights.activation, before);
+  const at::Tensor errors = prefix_errors(hidden, target, weights);
+  PrefixLoss loss{ordered_sum_of_squares(errors).item<double>(), LearnerGradients::zeros(weights)};
+  auto& [w1_gradient, b1_gradient, w2_gradient, b2_gradient] = loss.half_gradients;
+  at::Tensor hidden_gradient = at::empty_like(hidden), output_gradient = at::zeros_like(target);
+  for (int64_t n = learners - 1; n >= 0; --n) {
+    output_gradient = nested ? output_gradient.add_(errors.select(0, n)) : errors.select(0, n);
+    at::Tensor hidden_part = hidden_gradient.narrow(1, n * width, width);
+    at::Tensor w2_part = w2_gradient.narrow(0, n * width, width);
+    at::mm_out(hidden_part, output_gradient, weights.w2.narrow(0, n * width, width).t());
+    at::mm_out(w2_part, hidden.narrow(1, n * width, width).t(), output_gradient);
+    if (b2_gradient.defined()) b2_gradient.select(0, n).copy_(output_gradient.sum(0));
+  }
+  if (weights.activation == Activation::kGelu) hidden_gradient = at::gelu_backward(hidden_gradient, before);
+  w1_gradient = tokens.t().mm(hidden_gradient);
+  b1_gradient = hidden_gradient.sum(0);
+  return loss;
+}
+
+// Value and gradients come from one pass over the rows, because the closed form needs nothing of what follows the loss
+// but a factor.
+struct DistillationLoss : torch::autograd::Function<DistillationLoss> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& w1, const at::Tensor& b1,
+                            const at::Tensor& w2, const std::optional<at::Tensor>& b2, const at::Tensor& tokens,
+                            const at::Tensor& target, int64_t learners, int64_t activation, bool nested, double scale) {
+    const LearnerWeights weights{w1, b1, w2, b2.value_or(at::Tensor()), learners, static_cast<Activation>(activation)};
+    const bool kernels = nn::kernels_apply({tokens, target, w1, b1, w2, weights.b2});
+    const PrefixLoss loss = (kernels ? prefix_loss_by_kernels : prefix_loss)(tokens, target, weights, nested);
     context->saved_data["scale"] = scale;
-    return ordered_sum_of_squares(errors) * scale;
+    const LearnerGradients& halves = loss.half_gradients;
+    context->save_for_backward({halves.w1, halves.b1, halves.w2, halves.b2});
+    return at::scalar_tensor(loss.squares * scale, tokens.options().dtype(at::kDouble));
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &hidden = saved[0], &w2 = saved[1], &b2 = saved[2], &errors = saved[3];
-    const bool nested = context->saved_data["nested"].toBool();
     const at::Tensor factor = gradients[0] * (2 * context->saved_data["scale"].toDouble());
-    const int64_t learners = errors.size(0), width = w2.size(0) / learners;
-
-    // The factor goes into the small matrices rather than into the errors.
-    const at::Tensor scaled_w2 = w2 * factor;
-    const at::Tensor hidden_gradient = at::empty_like(hidden), w2_gradient = at::empty_like(w2);
-    const at::Tensor b2_gradient = b2.defined() ? at::empty_like(b2) : at::Tensor();
-    at::Tensor output_gradient = nested ? at::zeros_like(errors[0]) : at::Tensor();
-    for (int64_t n = learners - 1; n >= 0; --n) {
-      output_gradient = nested ? output_gradient.add_(errors.select(0, n)) : errors.select(0, n);
-      at::Tensor hidden_part = hidden_gradient.narrow(1, n * width, width);
-      at::Tensor w2_part = w2_gradient.narrow(0, n * width, width);
-      at::mm_out(hidden_part, output_gradient, scaled_w2.narrow(0, n * width, width).t());
-      at::mm_out(w2_part, hidden.narrow(1, n * width, width).t(), output_gradient);
-      if (b2.defined()) b2_gradient.select(0, n).copy_(output_gradient.sum(0));
-    }
-    return {hidden_gradient,
-            w2_gradient.mul_(factor),
-            b2.defined() ? b2_gradient * factor : at::Tensor(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor()};
+    torch::autograd::variable_list all(10);
+    const auto halves = context->get_saved_variables();
+    for (size_t i = 0; i < halves.size(); ++i)
+      if (halves[i].defined()) all[i] = halves[i] * factor;
+    return all;
   }
 };
 
@@ -78,9 +92,10 @@ Objective objective_from(const std::string& name) {
 at::Tensor distillation_loss(const AcmLayer& layer, const at::Tensor& tokens, const at::Tensor& target,
                              Objective objective, double scale) {
   TORCH_CHECK(tokens.dim() == 2 && tokens.sizes() == target.sizes(), "tokens and target must both be [rows, width]");
-  const std::optional<at::Tensor> b2 = layer.b2.defined() ? std::optional(layer.b2) : std::nullopt;
-  return PrefixErrors::apply(layer.hidden(tokens), layer.w2, b2, target, layer.shape().learners,
-                             objective == Objective::kNested, scale);
+  const LearnerWeights weights = layer.weights();
+  const auto b2 = weights.b2.defined() ? std::optional(weights.b2) : std::nullopt;
+  return DistillationLoss::apply(weights.w1, weights.b1, weights.w2, b2, tokens, target, weights.learners,
+                                 static_cast<int64_t>(weights.activation), objective == Objective::kNested, scale);
 }
 
 }  // namespace acm

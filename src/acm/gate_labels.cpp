@@ -4,7 +4,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
+#include "acm/prefix_kernels.h"
 #include "core/error.h"
+#include "nn/kernels/feed_forward.h"
 
 namespace acm {
 namespace {
@@ -24,8 +26,11 @@ LabelRule label_rule_from(const std::string& name) {
   throw Error(Fault::kUsage, "cannot use the label rule '" + name + "': it must be \"marginal\" or \"reference\"");
 }
 
-at::Tensor prefix_distances(const at::Tensor& prefixes, const at::Tensor& target) {
-  return at::linalg_vector_norm(prefixes - target.unsqueeze(-2), 2, -1);
+at::Tensor prefix_distances(const AcmLayer& layer, const at::Tensor& tokens, const at::Tensor& target) {
+  const LearnerWeights weights = layer.weights();
+  if (nn::kernels_apply({tokens, target, weights.w1, weights.b1, weights.w2, weights.b2}))
+    return prefix_distances_by_kernels(tokens, target, weights);
+  return at::linalg_vector_norm(layer.prefixes(tokens) - target.unsqueeze(-2), 2, -1);
 }
 
 at::Tensor gate_labels(const at::Tensor& distances, LabelRule rule, int64_t min_k, double tau) {

@@ -6,9 +6,9 @@
 
 namespace acm {
 
-// Borrowed weights of one layer's learners, shaped as in AcmLayer.
+// The weights of one layer's learners, shaped as in AcmLayer.
 struct LearnerWeights {
-  const at::Tensor &w1, &b1, &w2, &b2;  // b2 undefined without output bias
+  at::Tensor w1, b1, w2, b2;  // b2 undefined without output bias
   int64_t learners;
   Activation activation;
 };

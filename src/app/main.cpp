@@ -11,6 +11,7 @@
 #include "app/train_command.h"
 #include "comm/current_error.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/reproducible_products.h"
 
 namespace {
@@ -64,6 +65,7 @@ int fail(comm::World& world, const Error& error) {
 
 int main(int argc, char** argv) {
   if (app::is_selftest(argc, argv)) return app::selftest_command(argc, argv);
+  keep_freed_memory();
   make_products_reproducible();
   app::ensure_passive_waiting(argv);
   app::StopSignals signals;

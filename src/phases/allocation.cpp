@@ -71,7 +71,7 @@ at::Tensor Allocation::errors_of_first(const Run& run, CacheReader& reader, size
     for (size_t i = 0; i < inputs.size(); ++i) {
       const SingleThreadIfShort guard(std::min({inputs[i].size(0), layer.shape().width, layer.shape().learner_width}),
                                       inputs[i].scalar_type());
-      parts.push_back(errors(site, prefix_distances(layer.prefixes(inputs[i]), outputs[i])));
+      parts.push_back(errors(site, prefix_distances(layer, inputs[i], outputs[i])));
     }
   }
   return at::cat(parts);

@@ -116,7 +116,7 @@ class Gating final : public train::Phase {
   at::Tensor labels_of(size_t site, const CacheReader::Rows& rows) const {
     at::NoGradGuard no_grad;
     const auto& layer = *sites_[site].layer;
-    const auto distances = prefix_distances(layer.prefixes(rows.input), rows.output);
+    const auto distances = prefix_distances(layer, rows.input, rows.output);
     if (allocation_) return allocation_->labels(site, distances);
     return gate_labels(distances, label_rule_from(config_.rule), layer.shape().min_k, config_.tau);
   }

@@ -15,6 +15,7 @@
 
 #include "acm/cost.h"
 #include "acm/model.h"
+#include "core/memory.h"
 #include "core/reproducible_products.h"
 #include "nn/random_tensor.h"
 #include "nn/vit/vit.h"
@@ -191,6 +192,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
+  keep_freed_memory();
   make_products_reproducible();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;

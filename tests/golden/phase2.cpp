@@ -31,8 +31,8 @@ GateSite load_site(const Case& golden, size_t index) {
   GateSite site;
   site.min_k = golden.config().at("min_k").as_array().at(index).as_int();
   const auto layer = load_layer(golden, prefix, site.min_k);
-  site.distances = acm::prefix_distances(layer->prefixes(rows_of(input, valid)),
-                                         rows_of(golden.tensor(prefix + "teacher_output"), valid));
+  site.distances =
+      acm::prefix_distances(*layer, rows_of(input, valid), rows_of(golden.tensor(prefix + "teacher_output"), valid));
   site.gate = load_gate(golden, prefix + "gate.", input.size(-1), layer->shape().allowed(), golden.config().at("gate"));
   site.logits = site.gate->forward(input);
   site.rows = rows_of(site.logits, valid);

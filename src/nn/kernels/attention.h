@@ -6,9 +6,9 @@
 
 namespace acm::nn {
 
-// softmax(q k' / sqrt(size of a head)) v for each sample and head. q, k and v [samples, tokens, width], their heads side
-// by side -> the same shape. The bits are the same for any number of threads where the kernels apply; elsewhere it is
-// the tensor operation.
+// softmax(q k' / sqrt(size of a head)) v for each sample and head. q, k and v [samples, tokens, width], their heads
+// side by side -> the same shape. The bits are the same for any number of threads where the kernels apply; elsewhere it
+// is the tensor operation.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads);
 
 }  // namespace acm::nn

@@ -27,11 +27,18 @@ void for_each_block(int64_t rows, int64_t columns, const std::function<void(int6
 
 }  // namespace
 
-bool kernels_apply(std::initializer_list<at::Tensor> tensors) {
+bool kernels_fit(std::initializer_list<at::Tensor> tensors) {
   return std::ranges::all_of(tensors, [](const at::Tensor& tensor) {
-    return !tensor.defined() || (tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat &&
-                                 tensor.is_contiguous() && !(at::GradMode::is_enabled() && tensor.requires_grad()));
+    return !tensor.defined() ||
+           (tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous());
   });
+}
+
+bool kernels_apply(std::initializer_list<at::Tensor> tensors) {
+  const bool gradients = at::GradMode::is_enabled() && std::ranges::any_of(tensors, [](const at::Tensor& tensor) {
+                           return tensor.defined() && tensor.requires_grad();
+                         });
+  return !gradients && kernels_fit(tensors);
 }
 
 void share_among_threads(int64_t count, const std::function<void(int64_t)>& work) {

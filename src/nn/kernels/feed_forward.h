@@ -13,12 +13,13 @@ namespace acm::nn {
 // Layers of a forward pass without gradients on the CPU. Rows are cut into blocks by shapes alone, and a block is
 // computed by one thread: the bits are the same for any number of threads.
 
-// Whether these functions may be used: float32 on the CPU, packed, and no gradient is asked of any of the tensors
-// (undefined ones aside).
+// Whether kernels can read these tensors (undefined ones aside): float32 on the CPU, packed.
+bool kernels_fit(std::initializer_list<at::Tensor> tensors);
+// Whether the functions below may be used: the kernels fit, and no gradient is asked of any of the tensors.
 bool kernels_apply(std::initializer_list<at::Tensor> tensors);
 
-// tokens weight' + bias. tokens [..., in], weight [out, in], bias [out] or undefined -> [..., out]. Where the kernels do
-// not apply it is the tensor operation.
+// tokens weight' + bias. tokens [..., in], weight [out, in], bias [out] or undefined -> [..., out]. Where the kernels
+// do not apply it is the tensor operation.
 at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& bias);
 
 // Two layers with gelu, or nothing, between them; the hidden units of a block of rows never leave the cache of a core.

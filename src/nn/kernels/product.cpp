@@ -8,15 +8,29 @@ extern "C" void sgemm_(const char* a_form, const char* b_form, const int* rows, 
                        const float* beta, float* c, const int* c_stride);
 
 namespace acm::nn {
+namespace {
 
-void multiply(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to, int64_t to_stride) {
+// to = a b + kept to
+void product(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float kept, float* to,
+             int64_t to_stride) {
   // By columns the same memory holds the transposes, and (a b)' = b' a'.
   const auto form = [](const MatrixView& matrix) { return matrix.transposed ? "T" : "N"; };
   const int m = static_cast<int>(columns), n = static_cast<int>(rows), k = static_cast<int>(inner);
   const int a_stride = static_cast<int>(a.stride), b_stride = static_cast<int>(b.stride);
   const int to_stride_int = static_cast<int>(to_stride);
-  const float one = 1, zero = 0;
-  sgemm_(form(b), form(a), &m, &n, &k, &one, b.data, &b_stride, a.data, &a_stride, &zero, to, &to_stride_int);
+  const float one = 1;
+  sgemm_(form(b), form(a), &m, &n, &k, &one, b.data, &b_stride, a.data, &a_stride, &kept, to, &to_stride_int);
+}
+
+}  // namespace
+
+void multiply(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to, int64_t to_stride) {
+  product(rows, columns, inner, a, b, 0, to, to_stride);
+}
+
+void multiply_and_add(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to,
+                      int64_t to_stride) {
+  product(rows, columns, inner, a, b, 1, to, to_stride);
 }
 
 OneThread::OneThread() : before_(MKL_Set_Num_Threads_Local(1)) {}

@@ -25,11 +25,10 @@ namespace {
   return sum * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) << 23) + 0x3f800000u);
 }
 
-// 1 - Phi(a) for a >= 0: e^(-a^2 / 2) times a polynomial in t = 1 / (1 + 0.26 a), the form of Abramowitz and
-// Stegun 26.2.17. The coefficients are the weighted minimax fit of degree 7 for 0 <= a <= 8: relative error 3.1e-7.
-// Beyond 12.6 it is 0.
-[[gnu::always_inline]] inline float upper_tail(float a) {
-  const float exponent = -0.5f * a * a;
+// 1 - Phi(a) for a >= 0: e^(-a^2 / 2), which is given, times a polynomial in t = 1 / (1 + 0.26 a), the form of
+// Abramowitz and Stegun 26.2.17. The coefficients are the weighted minimax fit of degree 7 for 0 <= a <= 8: relative
+// error 3.1e-7.
+[[gnu::always_inline]] inline float upper_tail(float a, float bell) {
   const float t = 1.0f / (1.0f + 0.26f * a);
   float sum = 0.23812869f - 0.07535363f * t;
   sum = sum * t - 0.12056269f;
@@ -37,13 +36,22 @@ namespace {
   sum = sum * t + 0.06854015f;
   sum = sum * t + 0.10821815f;
   sum = sum * t + 0.10342698f;
-  return sum * t * (exponent < -80.0f ? 0.0f : exponential(exponent));
+  return sum * t * bell;
 }
 
-[[gnu::always_inline]] inline float gelu_of(float x) {
-  const float tail = upper_tail(std::fabs(x));
-  return x * (x < 0 ? tail : 1.0f - tail);
+// e^(-x^2 / 2); 0 beyond 12.6.
+[[gnu::always_inline]] inline float bell_of(float x) {
+  const float exponent = -0.5f * x * x;
+  return exponent < -80.0f ? 0.0f : exponential(exponent);
 }
+
+// The normal distribution's share below x.
+[[gnu::always_inline]] inline float share_below(float x, float bell) {
+  const float tail = upper_tail(std::fabs(x), bell);
+  return x < 0 ? tail : 1.0f - tail;
+}
+
+[[gnu::always_inline]] inline float gelu_of(float x) { return x * share_below(x, bell_of(x)); }
 
 }  // namespace
 
@@ -51,6 +59,19 @@ ACM_PROCESSOR_VARIANTS
 void add_bias_and_gelu(float* __restrict values, const float* __restrict bias, int64_t rows, int64_t columns) {
   for (int64_t row = 0; row < rows; ++row, values += columns) {
     for (int64_t i = 0; i < columns; ++i) values[i] = gelu_of(values[i] + bias[i]);
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void add_bias_and_gelu_with_slopes(float* __restrict values, float* __restrict slopes, const float* __restrict bias,
+                                   int64_t rows, int64_t columns) {
+  constexpr float kDensityAtZero = 0.39894228f;  // 1 / sqrt(2 pi)
+  for (int64_t row = 0; row < rows; ++row, values += columns, slopes += columns) {
+    for (int64_t i = 0; i < columns; ++i) {
+      const float x = values[i] + bias[i], bell = bell_of(x), share = share_below(x, bell);
+      values[i] = x * share;
+      slopes[i] = share + x * (kDensityAtZero * bell);
+    }
   }
 }
 
@@ -63,6 +84,81 @@ ACM_PROCESSOR_VARIANTS
 void add_bias(float* __restrict values, const float* __restrict bias, int64_t rows, int64_t columns) {
   for (int64_t row = 0; row < rows; ++row, values += columns) {
     for (int64_t i = 0; i < columns; ++i) values[i] += bias[i];
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void multiply_elements(float* __restrict values, const float* __restrict factors, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) values[i] *= factors[i];
+}
+
+ACM_PROCESSOR_VARIANTS
+void add_column_sums(float* __restrict sums, const float* __restrict values, int64_t rows, int64_t columns,
+                     int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row, values += stride) {
+    for (int64_t i = 0; i < columns; ++i) sums[i] += values[i];
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void prefix_errors(float* __restrict parts, const float* __restrict target, float* __restrict squares, int64_t learners,
+                   int64_t rows, int64_t columns) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t n = 0; n < learners; ++n) {
+      float* errors = parts + (n * rows + row) * columns;
+      const float* before = n == 0 ? target + row * columns : errors - rows * columns;
+      const float sign = n == 0 ? -1.0f : 1.0f;
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t i = 0; i < columns; ++i) {
+        const float error = sign * before[i] + errors[i];
+        errors[i] = error;
+        sum += error * error;
+      }
+      squares[row * learners + n] = sum;
+    }
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void scale_parts(const float* __restrict values, const float* __restrict factors, float* __restrict scaled,
+                 int64_t rows, int64_t parts, int64_t columns) {
+  for (int64_t part = 0; part < rows * parts; ++part, values += columns, scaled += columns) {
+    for (int64_t i = 0; i < columns; ++i) scaled[i] = values[i] * factors[part];
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void scale_parts_backward(float* __restrict gradients, const float* __restrict values, const float* __restrict slopes,
+                          const float* __restrict factors, float* __restrict factor_gradients, int64_t rows,
+                          int64_t parts, int64_t columns) {
+  for (int64_t part = 0; part < rows * parts; ++part, gradients += columns, values += columns) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < columns; ++i) sum += gradients[i] * values[i];
+    factor_gradients[part] = sum;
+    const float factor = factors[part];
+    for (int64_t i = 0; i < columns; ++i) gradients[i] *= factor;
+    if (slopes == nullptr) continue;
+    for (int64_t i = 0; i < columns; ++i) gradients[i] *= slopes[i];
+    slopes += columns;
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+float sum_of_squares(const float* values, int64_t count) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < count; ++i) sum += values[i] * values[i];
+  return sum;
+}
+
+ACM_PROCESSOR_VARIANTS
+void suffix_sums(float* parts, int64_t learners, int64_t count) {
+  for (int64_t n = learners - 2; n >= 0; --n) {
+    float* __restrict sums = parts + n * count;
+    const float* __restrict after = sums + count;
+    for (int64_t i = 0; i < count; ++i) sums[i] += after[i];
   }
 }
 

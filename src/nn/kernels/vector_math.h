@@ -13,8 +13,37 @@ void add_bias_and_gelu(float* values, const float* bias, int64_t rows, int64_t c
 // values = gelu(values) in place.
 void gelu(float* values, int64_t count);
 
+// The same as add_bias_and_gelu, and slopes = gelu'(values + bias) = Phi(x) + x phi(x), as exact. slopes as values.
+void add_bias_and_gelu_with_slopes(float* values, float* slopes, const float* bias, int64_t rows, int64_t columns);
+
 // values += bias. values [rows, columns], packed; bias [columns].
 void add_bias(float* values, const float* bias, int64_t rows, int64_t columns);
+
+// values *= factors, element by element.
+void multiply_elements(float* values, const float* factors, int64_t count);
+
+// sums += the sum of each column. values [rows, columns], whose rows lie `stride` numbers apart; sums [columns].
+void add_column_sums(float* sums, const float* values, int64_t rows, int64_t columns, int64_t stride);
+
+// parts [learners, rows, columns], packed, becomes its sums over the learners up to each one less `target` [rows,
+// columns]; squares [rows, learners] = the squared lengths of the rows of that.
+void prefix_errors(float* parts, const float* target, float* squares, int64_t learners, int64_t rows, int64_t columns);
+
+// scaled = values, of which each row has `parts` parts of `columns` numbers, times the factor of the part. values and
+// scaled [rows, parts, columns], packed; factors [rows, parts].
+void scale_parts(const float* values, const float* factors, float* scaled, int64_t rows, int64_t parts,
+                 int64_t columns);
+
+// Backward of scale_parts, and of an activation before it: from `gradients` with respect to scaled, in place, those
+// with respect to what the activation takes; factor_gradients [rows, parts]. slopes: as values, or nullptr for the
+// identity.
+void scale_parts_backward(float* gradients, const float* values, const float* slopes, const float* factors,
+                          float* factor_gradients, int64_t rows, int64_t parts, int64_t columns);
+
+float sum_of_squares(const float* values, int64_t count);
+
+// parts [learners, count] in place: each the sum of itself and all after it.
+void suffix_sums(float* parts, int64_t learners, int64_t count);
 
 // values = exp(scale (values - the row's maximum)) in place, and sums = the sum of each row. values [rows, columns],
 // packed; sums [rows].

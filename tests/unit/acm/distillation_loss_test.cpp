@@ -41,21 +41,29 @@ std::vector<at::Tensor> gradients_of(AcmLayer& layer, const at::Tensor& loss) {
   return gradients;
 }
 
-class DistillationLoss : public testing::TestWithParam<std::tuple<Objective, bool, Activation>> {};
-
-TEST_P(DistillationLoss, EqualsPlainAutograd) {
-  const auto [objective, output_bias, activation] = GetParam();
-  const auto layer = random_layer({6, 4, 3, 0, activation, output_bias}, at::kDouble);
-  const at::Tensor tokens = random_tensor({11, 6}, at::kDouble, 2), target = random_tensor({11, 6}, at::kDouble, 3);
-  const at::Tensor expected = plain_loss(*layer, tokens, target, objective, 0.01);
-  const at::Tensor found = distillation_loss(*layer, tokens, target, objective, 0.01);
-  EXPECT_EQ(found.dim(), 0);
-  EXPECT_NEAR(found.item<double>(), expected.item<double>(), 1e-13 * expected.item<double>());
-  const auto expected_gradients = gradients_of(*layer, expected), found_gradients = gradients_of(*layer, found);
-  for (size_t i = 0; i < expected_gradients.size(); ++i) {
-    EXPECT_LT(relative_difference(found_gradients[i], expected_gradients[i]), 1e-13) << i;
+class DistillationLoss : public testing::TestWithParam<std::tuple<Objective, bool, Activation>> {
+ protected:
+  // In `dtype` against plain autograd in float64, on more rows than a chunk of the kernels has.
+  void compare(int64_t rows, at::ScalarType dtype, double tolerance) {
+    const auto [objective, output_bias, activation] = GetParam();
+    const auto reference = random_layer({6, 4, 3, 0, activation, output_bias}, at::kDouble);
+    const auto layer = random_layer({6, 4, 3, 0, activation, output_bias}, dtype);
+    const at::Tensor tokens = random_tensor({rows, 6}, at::kDouble, 2),
+                     target = random_tensor({rows, 6}, at::kDouble, 3);
+    const at::Tensor expected = plain_loss(*reference, tokens, target, objective, 0.01);
+    const at::Tensor found = distillation_loss(*layer, tokens.to(dtype), target.to(dtype), objective, 0.01);
+    EXPECT_EQ(found.dim(), 0);
+    EXPECT_NEAR(found.item<double>(), expected.item<double>(), tolerance * expected.item<double>());
+    const auto expected_gradients = gradients_of(*reference, expected), found_gradients = gradients_of(*layer, found);
+    for (size_t i = 0; i < expected_gradients.size(); ++i) {
+      EXPECT_LT(relative_difference(found_gradients[i], expected_gradients[i]), tolerance) << i;
+    }
   }
-}
+};
+
+TEST_P(DistillationLoss, EqualsPlainAutograd) { compare(11, at::kDouble, 1e-13); }
+
+TEST_P(DistillationLoss, KernelsEqualPlainAutogradWithinFloat32) { compare(1100, at::kFloat, 1e-5); }
 
 INSTANTIATE_TEST_SUITE_P(Forms, DistillationLoss,
                          testing::Combine(testing::Values(Objective::kNested, Objective::kGreedy), testing::Bool(),

@@ -1,5 +1,6 @@
 #include "acm/gate_labels.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
@@ -46,13 +47,21 @@ TEST(GateLabels, OneLearner) {
   EXPECT_EQ(labels({1, 0.9, 1, 0.1}, LabelRule::kReference, 0, 1), (std::vector<int64_t>{1, 1}));
 }
 
+// In float64 by tensor operations, in float32 by kernels, on more rows than one of their chunks has.
 TEST(GateLabels, DistancesAreNormsOfTheErrors) {
-  const at::Tensor prefixes = test::random_tensor({5, 3, 6}, at::kDouble, 1);
-  const at::Tensor target = test::random_tensor({5, 6}, at::kDouble, 2);
-  const at::Tensor distances = prefix_distances(prefixes, target);
-  ASSERT_EQ(distances.sizes(), at::IntArrayRef({5, 3}));
-  const double expected = (prefixes[4][2] - target[4]).square().sum().sqrt().item<double>();
-  EXPECT_NEAR(distances[4][2].item<double>(), expected, 1e-14);
+  constexpr int64_t kRows = 1100;
+  const AcmShape shape{6, 4, 3, 0, Activation::kGelu, true};
+  const at::Tensor tokens = test::random_tensor({kRows, 6}, at::kDouble, 1);
+  const at::Tensor target = test::random_tensor({kRows, 6}, at::kDouble, 2);
+  const at::Tensor errors = test::random_layer(shape, at::kDouble)->prefixes(tokens) - target.unsqueeze(1);
+  const at::Tensor expected = errors.square().sum(-1).sqrt();
+  const at::NoGradGuard no_grad;
+  for (const auto& [dtype, tolerance] : {std::pair(at::kDouble, 1e-14), std::pair(at::kFloat, 1e-6)}) {
+    const auto layer = test::random_layer(shape, dtype);
+    const at::Tensor distances = prefix_distances(*layer, tokens.to(dtype), target.to(dtype));
+    ASSERT_EQ(distances.sizes(), at::IntArrayRef({kRows, 5}));
+    EXPECT_LT(test::relative_difference(distances, expected), tolerance);
+  }
 }
 
 TEST(GateLabels, RulesAreNamed) {

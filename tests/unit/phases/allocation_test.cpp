@@ -74,7 +74,7 @@ Solved solved(int ranks, const std::filesystem::path& folder, const SmallRun::Ad
     for (size_t i = 0; i < sites.size(); ++i) {
       const auto rows = reader.rows(sites[i].site->name, reader.first_samples(run.settings.gating.label_samples));
       const at::NoGradGuard no_grad;
-      const auto labels = allocation.labels(i, prefix_distances(sites[i].layer->prefixes(rows.input), rows.output));
+      const auto labels = allocation.labels(i, prefix_distances(*sites[i].layer, rows.input, rows.output));
       const auto cost = static_cast<double>(learner_macs_per_token(sites[i].layer->shape()));
       spent += cost * labels.sum().item<double>();
       whole += cost * static_cast<double>(labels.numel() * sites[i].layer->shape().learners);

@@ -2,8 +2,12 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/gelu.h>
+#include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/ones_like.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -53,6 +57,37 @@ TEST(VectorMath, AddsTheBiasBeforeGelu) {
   at::Tensor values = inputs.clone();
   add_bias_and_gelu(values.mutable_data_ptr<float>(), bias.const_data_ptr<float>(), 7, 37);
   EXPECT_LE(largest_error(values, at::gelu((inputs + bias).to(at::kDouble))), 4e-7);
+}
+
+TEST(VectorMath, SlopesOfGeluAreWithin5e7OfFloat64) {
+  const at::Tensor inputs = at::linspace(-10, 10, 1'000'003, at::kFloat);
+  at::Tensor values = inputs.clone(), slopes = at::empty_like(inputs);
+  const float no_bias = 0;
+  add_bias_and_gelu_with_slopes(values.mutable_data_ptr<float>(), slopes.mutable_data_ptr<float>(), &no_bias,
+                                values.numel(), 1);
+  const at::Tensor exact = inputs.to(at::kDouble);
+  EXPECT_LE(largest_error(values, at::gelu(exact)), 4e-7);
+  EXPECT_LE(largest_error(slopes, at::gelu_backward(at::ones_like(exact), exact)), 5e-7);
+}
+
+TEST(VectorMath, ColumnSumsAreAddedToWhatIsThere) {
+  const at::Tensor values = uniform({5, 40}, 1, 1);
+  at::Tensor sums = at::ones({37}, at::kFloat);
+  add_column_sums(sums.mutable_data_ptr<float>(), values.const_data_ptr<float>(), 5, 37, 40);
+  EXPECT_LE(largest_error(sums, values.narrow(1, 0, 37).to(at::kDouble).sum(0) + 1), 1e-6);
+}
+
+TEST(VectorMath, ErrorsOfPrefixesAndTheirSquares) {
+  const at::Tensor parts = uniform({3, 4, 37}, 1, 1), target = uniform({4, 37}, 1, 2);
+  at::Tensor errors = parts.clone(), squares = at::empty({4, 3}, at::kFloat);
+  prefix_errors(errors.mutable_data_ptr<float>(), target.const_data_ptr<float>(), squares.mutable_data_ptr<float>(), 3,
+                4, 37);
+  const at::Tensor expected = parts.to(at::kDouble).cumsum(0) - target;
+  EXPECT_LE(largest_error(errors, expected), 1e-6);
+  EXPECT_LE(largest_error(squares, expected.square().sum(-1).t()), 1e-5);
+  at::Tensor sums = parts.clone();
+  suffix_sums(sums.mutable_data_ptr<float>(), 3, 4 * 37);
+  EXPECT_LE(largest_error(sums, parts.to(at::kDouble).flip(0).cumsum(0).flip(0)), 1e-6);
 }
 
 TEST(VectorMath, WhatANumberBecomesDoesNotDependOnItsPlace) {

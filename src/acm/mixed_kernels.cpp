@@ -1,0 +1,86 @@
+#include "acm/mixed_kernels.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+
+#include "nn/kernels/feed_forward.h"
+#include "nn/kernels/vector_math.h"
+
+namespace acm {
+namespace {
+
+int64_t parts_of(int64_t rows, int64_t most) { return (rows + most - 1) / most; }
+
+// work(block) for the blocks of `rows` rows, shared among threads.
+template <typename Work>
+void share_blocks(int64_t rows, const Work& work) {
+  nn::share_among_threads(parts_of(rows, kBlockRows), [&](int64_t block) {
+    const int64_t first = block * kBlockRows;
+    work(first, std::min(kBlockRows, rows - first));
+  });
+}
+
+float* row(const at::Tensor& matrix, int64_t index) {
+  return matrix.defined() ? matrix.mutable_data_ptr<float>() + index * matrix.size(1) : nullptr;
+}
+
+}  // namespace
+
+MixedPass mixed_by_kernels(const at::Tensor& tokens, const at::Tensor& shares, const LearnerWeights& weights) {
+  const LearnerPointers learners(weights);
+  const int64_t rows = tokens.size(0), width = learners.width, hidden = learners.hidden;
+  const auto options = tokens.options().requires_grad(false);
+  const MixedPass pass{at::empty({rows, width}, options), at::empty({rows, hidden}, options),
+                       learners.gelu ? at::empty({rows, hidden}, options) : at::Tensor()};
+  share_blocks(rows, [&](int64_t first, int64_t count) {
+    const at::Tensor scaled = at::empty({count, hidden}, options);
+    float *values = row(pass.values, first), *output = row(pass.output, first);
+    run_first_layer(learners, row(tokens, first), count, values, row(pass.slopes, first));
+    nn::scale_parts(values, row(shares, first), row(scaled, 0), count, learners.learners, learners.each);
+    nn::multiply(count, width, hidden, {row(scaled, 0), hidden}, {learners.w2, width}, output, width);
+    if (learners.b2 != nullptr)
+      nn::multiply_and_add(count, width, learners.learners, {row(shares, first), learners.learners},
+                           {learners.b2, width}, output, width);
+  });
+  return pass;
+}
+
+MixedGradients mixed_gradients_by_kernels(const at::Tensor& tokens, const at::Tensor& shares,
+                                          const LearnerWeights& weights, const MixedPass& pass,
+                                          const at::Tensor& of_output) {
+  const LearnerPointers learners(weights);
+  const int64_t rows = tokens.size(0), width = learners.width, hidden = learners.hidden;
+  const MixedGradients gradients{at::empty_like(tokens), at::empty_like(shares), LearnerGradients::zeros(weights)};
+  const at::Tensor space = at::empty({2, std::min(rows, kChunkRows), hidden}, pass.values.options());
+  const at::Tensor scaled = space.select(0, 0), of_values = space.select(0, 1);
+  for_each_part(rows, kChunkRows, [&](int64_t chunk, int64_t chunk_rows) {
+    share_blocks(chunk_rows, [&](int64_t block, int64_t count) {
+      const int64_t first = chunk + block;
+      const float *values = row(pass.values, first), *factors = row(shares, first);
+      nn::multiply(count, hidden, width, {row(of_output, first), width}, {learners.w2, width, true},
+                   row(of_values, block), hidden);
+      nn::scale_parts(values, factors, row(scaled, block), count, learners.learners, learners.each);
+      nn::scale_parts_backward(row(of_values, block), values, row(pass.slopes, first), factors,
+                               row(gradients.shares, first), count, learners.learners, learners.each);
+      nn::multiply(count, width, hidden, {row(of_values, block), hidden}, {learners.w1, hidden, true},
+                   row(gradients.tokens, first), width);
+    });
+    nn::share_among_threads(learners.learners, [&](int64_t n) {
+      for_each_part(chunk_rows, kBlockRows, [&](int64_t block, int64_t count) {
+        const int64_t first = chunk + block;
+        add_gradients(learners, n,
+                      {count, row(tokens, first), row(scaled, block), row(of_values, block), row(of_output, first)},
+                      gradients.learners);
+      });
+    });
+  });
+  if (weights.b2.defined()) {
+    gradients.shares.addmm_(of_output, weights.b2.t());
+    at::Tensor of_bias = gradients.learners.b2;
+    at::mm_out(of_bias, shares.t(), of_output);
+  }
+  return gradients;
+}
+
+}  // namespace acm
