@@ -7,7 +7,11 @@
 namespace acm::bench {
 
 // Processor time of all threads of this process: other programs on the machine disturb it little.
-inline double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+inline double processor_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 inline double median(std::vector<double> values) {
   std::ranges::sort(values);
