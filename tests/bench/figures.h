@@ -6,6 +6,10 @@
 
 namespace acm::bench {
 
+// Of the CSV that programs print: seconds are those for an image, `ratio` is that of the two.
+inline constexpr const char* kColumns =
+    "what,model,batch,k/N,cost share,seconds,reference,reference seconds,ratio,rounds,memory MB";
+
 // Processor time of all threads of this process: other programs on the machine disturb it little.
 inline double processor_seconds() {
   timespec time;

@@ -117,18 +117,22 @@ double seconds_of(nn::Backbone& model, const data::Batch& images) {
 }
 
 struct Measured {
-  double ratio, dense_seconds;
+  double seconds, dense_seconds, ratio;  // for an image
 };
 
 Measured compare(nn::Backbone& dense, nn::Backbone& gated, const data::Batch& images, int64_t rounds) {
-  std::vector<double> dense_seconds, ratios;
+  const auto of_image = [&](nn::Backbone& model) {
+    return seconds_of(model, images) / static_cast<double>(images.inputs.size(0));
+  };
+  std::vector<double> seconds, dense_seconds, ratios;
   for (int64_t round = -1; round < rounds; ++round) {
-    const double seconds = seconds_of(dense, images), ratio = seconds_of(gated, images) / seconds;
+    const double of_dense = of_image(dense), of_gated = of_image(gated);
     if (round < 0) continue;  // the first fills caches
-    dense_seconds.push_back(seconds);
-    ratios.push_back(ratio);
+    seconds.push_back(of_gated);
+    dense_seconds.push_back(of_dense);
+    ratios.push_back(of_gated / of_dense);
   }
-  return {median(ratios), median(dense_seconds)};
+  return {median(seconds), median(dense_seconds), median(ratios)};
 }
 
 void measure(const Options& options) {
@@ -154,8 +158,9 @@ void measure(const Options& options) {
         }
         const Measured found = compare(*dense, *gated.backbone, images, options.rounds);
         const double cost = static_cast<double>(macs) / static_cast<double>(dense_macs);
-        std::printf("%s,%ld,%s,%.2f,%.3f,%.3f,%+.3f,%.1f\n", options.model.c_str(), static_cast<long>(batch), name,
-                    share, cost, found.ratio, found.ratio - cost, static_cast<double>(batch) / found.dense_seconds);
+        std::printf("gated forward (%s mask),%s,%ld,%.2f,%.3f,%.6f,dense forward,%.6f,%.3f,%ld,\n", name,
+                    options.model.c_str(), static_cast<long>(batch), share, cost, found.seconds, found.dense_seconds,
+                    found.ratio, static_cast<long>(options.rounds));
         std::fflush(stdout);
       }
     }
@@ -175,7 +180,7 @@ int main(int argc, char** argv) {
   make_products_reproducible();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;
-  std::printf("model,batch,mask,k/N,cost,time,time - cost,dense images/s\n");
+  std::printf("%s\n", kColumns);
   measure(options);
   return 0;
 }

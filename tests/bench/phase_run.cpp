@@ -70,6 +70,12 @@ data::Batch RandomImages::collate(std::span<const data::Sample> samples) const {
   return batch;
 }
 
+data::Batch RandomImages::all() const {
+  std::vector<data::Sample> samples;
+  for (int64_t i = 0; i < size(); ++i) samples.push_back(get(i, StreamKey()));
+  return collate(samples);
+}
+
 NoiseRun::NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch, int64_t steps)
     : images(shape, batch), log(folder / "log", false), beat({}, 0, 1, "bench", {[] {}}) {
   set(settings, folder, shape, batch, steps);

@@ -19,6 +19,7 @@ class RandomImages final : public data::DataSource {
   std::array<int64_t, 3> input_shape() const override { return {shape_.channels, shape_.height, shape_.width_pixels}; }
   Json identity() const override { return "noise"; }
   Json preprocessing() const override { return {}; }
+  data::Batch all() const;
 
  private:
   nn::VitConfig shape_;

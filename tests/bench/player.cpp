@@ -38,11 +38,21 @@ void Turns::await() {
   if (turns_++ == 1) forget_peak();
 }
 
-// Pages of files are libraries and files that are read; the peak is counted without them.
+// The peak beyond what the process began with. Pages of files are libraries and files that are read; they are left out.
 void Turns::end(double seconds) {
   const Turn turn{seconds,
                   status_bytes("VmHWM") - status_bytes("RssFile") - status_bytes("RssShmem") - anonymous_at_start_};
   must_be_whole(write(done_, &turn, sizeof turn), sizeof turn, "the benchmark's first process has ended");
+}
+
+void Turns::become(std::vector<std::string> command) {
+  dup2(go_, STDIN_FILENO);
+  dup2(done_, STDOUT_FILENO);
+  std::vector<char*> arguments;
+  for (std::string& word : command) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execvp(arguments[0], arguments.data());
+  throw std::runtime_error("cannot start " + command[0]);
 }
 
 Player::Player(std::string name, const std::function<void(Turns&)>& body) : name_(std::move(name)) {

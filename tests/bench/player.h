@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace acm::bench {
 
@@ -20,6 +21,9 @@ class Turns {
   Turns(int go, int done);
   void await();              // waits to be let go
   void end(double seconds);  // tells what the turn took
+  // Goes on as another program, which reads a byte from its standard input for each turn and writes a Turn to its
+  // standard output.
+  [[noreturn]] void become(std::vector<std::string> command);
 
  private:
   int go_, done_;

@@ -1,13 +1,16 @@
-// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T]: processor time and memory of one
-// training step of each phase, over those of phase 0's, which trains the dense model. Weights and images are random;
-// the cache of phases 1 and 2 is captured first. What runs is the phases' own code: each in a process of its own, which
-// takes one step when it is its turn. A step is all of forward, backward and update, over the same number of images;
-// that of phase 1 is the sum over all sites. Seconds are those for an image; seconds and ratios are medians over the
-// rounds. Memory is the peak of the steps beyond the weights. Prints CSV.
+// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--eager PYTHON EAGER.PY]: processor
+// time and memory of one training step of each phase over those of phase 0's, which trains the dense model; of that
+// step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights and images are
+// random; the cache of phases 1 and 2 is captured first. What runs is the phases' own code, each in a process of its
+// own, which takes one step when it is its turn. A step is forward, backward and update, over the same number of
+// images; that of phase 1 is the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak
+// of the steps beyond the weights. Prints CSV.
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -32,6 +35,7 @@ struct Options {
   std::string model = "tiny";
   int64_t batch = 16, rounds = 9;
   int threads = 1;
+  std::vector<std::string> eager;  // the command of eager.py
 };
 
 // Lets a phase take one step a turn: it is told of each when the step is over.
@@ -108,10 +112,35 @@ void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns) {
   if (phase == PhaseId::kFinetune) phases::run_finetune(run);
 }
 
-// A process with a run of its own in a folder of its own, but for what was prepared.
+// A forward pass of the dense model.
+void run_forward(NoiseRun& noise, Turns& turns) {
+  SilentProgress silent;
+  const auto run = noise.run(silent);
+  const auto model = phases::new_backbone(run);
+  const data::Batch images = noise.images.all();
+  const at::NoGradGuard no_grad;
+  for (int64_t round = 0; round < run.settings.pretrain.steps; ++round) {
+    turns.await();
+    const double start = processor_seconds();
+    nn::TokenContext context;
+    model->forward(images, context);
+    turns.end(processor_seconds() - start);
+  }
+}
+
+// What takes turns with the others. `weights`: bytes of its model, which are not counted as its memory.
+struct Contestant {
+  std::string name, reference;  // the name of what it is compared with; empty: nothing
+  std::unique_ptr<Player> player;
+  int64_t weights = 0;
+  std::vector<double> seconds = {};  // by round
+  int64_t memory = 0;
+};
+
+// In a process of its own with a run of its own, in the folder that was prepared.
 std::unique_ptr<Player> start(const Options& options, const std::filesystem::path& folder, const std::string& name,
                               const std::function<void(NoiseRun&, Turns&)>& body) {
-  return std::make_unique<Player>(name, [&options, folder, body](Turns& turns) {
+  return std::make_unique<Player>(name, [&options, &folder, body](Turns& turns) {
     make_products_reproducible();
     at::set_num_threads(options.threads);
     NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1);
@@ -119,40 +148,71 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
   });
 }
 
+std::unique_ptr<Player> start_eager(const Options& options, const std::string& kind) {
+  return std::make_unique<Player>("eager PyTorch", [&options, &kind](Turns& turns) {
+    auto command = options.eager;
+    command.insert(command.end(),
+                   {kind, options.model, std::to_string(options.batch), std::to_string(options.threads)});
+    turns.become(command);
+  });
+}
+
+std::vector<Contestant> contestants(const Options& options, const std::filesystem::path& folder) {
+  const phases::RunFolder run(folder);
+  const auto bytes = [&](PhaseId phase) { return static_cast<int64_t>(std::filesystem::file_size(run.model(phase))); };
+  const int64_t dense = bytes(PhaseId::kPretrain), gated = bytes(PhaseId::kGating);
+  const auto phase_step = [&](PhaseId phase) {
+    const std::string name = std::string(name_of(phase)) + " step";
+    return start(options, folder, name, [phase](NoiseRun& noise, Turns& turns) { run_phase(phase, noise, turns); });
+  };
+  std::vector<Contestant> all;
+  all.push_back({"pretrain step", "eager PyTorch step", phase_step(PhaseId::kPretrain), dense});
+  all.push_back({"distill step", "pretrain step", phase_step(PhaseId::kDistill), gated});
+  all.push_back({"gating step", "pretrain step", phase_step(PhaseId::kGating), gated});
+  all.push_back({"finetune step", "pretrain step", phase_step(PhaseId::kFinetune), gated});
+  all.push_back(
+      {"dense forward", "eager PyTorch forward", start(options, folder, "dense forward", run_forward), dense});
+  if (options.eager.empty()) return all;
+  all.push_back({"eager PyTorch step", "", start_eager(options, "step")});
+  all.push_back({"eager PyTorch forward", "", start_eager(options, "forward")});
+  return all;
+}
+
+void take_turns(std::vector<Contestant>& all, const Options& options) {
+  for (int64_t round = -1; round < options.rounds; ++round) {
+    for (Contestant& one : all) {
+      const Turn turn = one.player->take();
+      one.memory = turn.memory - one.weights;
+      if (round < 0) continue;  // the first fills caches
+      one.seconds.push_back(turn.seconds / static_cast<double>(options.batch));
+    }
+  }
+}
+
+void print(const Contestant& one, const Contestant* reference, const Options& options) {
+  std::printf("%s,%s,%ld,,,%.6f,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
+              median(one.seconds));
+  if (reference) {
+    std::vector<double> ratios;
+    for (size_t i = 0; i < one.seconds.size(); ++i) ratios.push_back(one.seconds[i] / reference->seconds[i]);
+    std::printf("%s,%.6f,%.3f", reference->name.c_str(), median(reference->seconds), median(ratios));
+  } else {
+    std::printf(",,");
+  }
+  std::printf(",%ld,%.0f\n", static_cast<long>(options.rounds), static_cast<double>(one.memory) / 1e6);
+}
+
 void measure(const Options& options, const std::filesystem::path& folder) {
   start(options, folder, "preparation", [](NoiseRun& noise, Turns&) {
     SilentProgress silent;
     prepare(noise.run(silent));
   })->finish();
-  const phases::RunFolder run(folder);
-  std::vector<std::unique_ptr<Player>> players;
-  std::vector<int64_t> weights;
-  for (const PhaseId phase : phases::kAllPhases) {
-    weights.push_back(static_cast<int64_t>(
-        std::filesystem::file_size(run.model(phase == PhaseId::kPretrain ? phase : PhaseId::kGating))));
-    players.push_back(start(options, folder, std::string(name_of(phase)),
-                            [phase](NoiseRun& noise, Turns& turns) { run_phase(phase, noise, turns); }));
-  }
-
-  std::array<std::vector<double>, phases::kAllPhases.size()> seconds, ratios;
-  std::array<int64_t, phases::kAllPhases.size()> memory{};
-  for (int64_t round = -1; round < options.rounds; ++round) {
-    double dense = 0;
-    for (size_t i = 0; i < players.size(); ++i) {
-      const Turn turn = players[i]->take();
-      if (i == 0) dense = turn.seconds;
-      memory[i] = turn.memory - weights[i];
-      if (round < 0) continue;  // the first fills caches
-      seconds[i].push_back(turn.seconds / static_cast<double>(options.batch));
-      ratios[i].push_back(turn.seconds / dense);
-    }
-  }
-  std::printf("step,model,batch,seconds an image,over dense,rounds,memory MB\n");
-  for (size_t i = 0; i < players.size(); ++i) {
-    players[i]->finish();
-    std::printf("%s,%s,%ld,%.6f,%.3f,%ld,%.0f\n", std::string(name_of(phases::kAllPhases[i])).c_str(),
-                options.model.c_str(), static_cast<long>(options.batch), median(seconds[i]), median(ratios[i]),
-                static_cast<long>(options.rounds), static_cast<double>(memory[i]) / 1e6);
+  auto all = contestants(options, folder);
+  take_turns(all, options);
+  std::printf("%s\n", kColumns);
+  for (const Contestant& one : all) {
+    const auto reference = std::ranges::find(all, one.reference, &Contestant::name);
+    print(one, reference == all.end() ? nullptr : &*reference, options);
   }
 }
 
@@ -165,6 +225,7 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   const auto folder = std::filesystem::temp_directory_path() / ("acm-bench-" + std::to_string(::getpid()));
