@@ -106,6 +106,6 @@ def turns(kind, name, batch, threads):
 
 
 if sys.argv[1] == "describe":
-    print(f"PyTorch {torch.__version__.split('+')[0]}, " + (f"timm {timm.__version__}" if timm else "plain torch.nn"))
+    print(f"PyTorch {torch.__version__.split('+')[0]} with " + (f"timm {timm.__version__}" if timm else "torch.nn alone"))
 else:
     turns(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
