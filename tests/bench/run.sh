@@ -68,8 +68,8 @@ if [[ $quick ]]; then
   measure bench_inference --model quick --batch 8 --rounds 3
   measure bench_steps --model quick --batch 16 --rounds 3 "${eager[@]}"
 else
-  measure bench_inference --model tiny --batch 1 8 32 --rounds 15
-  measure bench_inference --model base --batch 8 --rounds 9
+  measure bench_inference --model tiny --batch 1 8 32 --rounds 9
+  measure bench_inference --model base --batch 8 --rounds 5
   measure bench_steps --model tiny --batch 16 --rounds 9 "${eager[@]}"
   measure bench_steps --model tiny --batch 64 --rounds 5 "${eager[@]}"
 fi
