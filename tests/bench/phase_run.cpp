@@ -4,8 +4,6 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
-#include "core/error.h"
-#include "core/file.h"
 #include "nn/random_tensor.h"
 #include "phases/learner_start.h"
 #include "phases/pretrain.h"
@@ -13,9 +11,9 @@
 namespace acm::bench {
 namespace {
 
-// That of configs/vit_tiny_imagenet.toml where it decides what a step costs; a segment of the cache holds the rows of
-// one step, and each step reads them, as it does on the average of an epoch. What happens before the first step is not
-// measured, and kept short.
+// What decides the cost of a step is as in configs/vit_tiny_imagenet.toml, with the paper's gates. A segment of the
+// cache holds the rows of one step, and each step reads them, as it does on the average of an epoch. What happens
+// before the first step is not measured, and kept short.
 void set(phases::Settings& settings, const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch,
          int64_t steps) {
   settings.run_dir = folder.string();

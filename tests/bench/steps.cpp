@@ -7,7 +7,6 @@
 // of the steps beyond the weights. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "phases/finetune.h"
 #include "phases/gating.h"
 #include "phases/pretrain.h"
+#include "temporary_folder.h"
 
 namespace {
 
@@ -128,7 +128,8 @@ void run_forward(NoiseRun& noise, Turns& turns) {
   }
 }
 
-// What takes turns with the others. `weights`: bytes of its model, which are not counted as its memory.
+// What takes turns with the others. `weights`: bytes of its model, which are not counted as its memory (eager.py leaves
+// them out by itself).
 struct Contestant {
   std::string name, reference;  // the name of what it is compared with; empty: nothing
   std::unique_ptr<Player> player;
@@ -228,15 +229,13 @@ int main(int argc, char** argv) {
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
-  const auto folder = std::filesystem::temp_directory_path() / ("acm-bench-" + std::to_string(::getpid()));
-  int code = EXIT_SUCCESS;
   try {
-    std::filesystem::create_directories(folder);
+    const TemporaryFolder scratch;
+    const auto folder = scratch / "run";
+    make_folder(folder);
     measure(options, folder);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_steps: %s\n", error.what());
-    code = EXIT_FAILURE;
+    return EXIT_FAILURE;
   }
-  std::filesystem::remove_all(folder);
-  return code;
 }
