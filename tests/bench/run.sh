@@ -9,7 +9,7 @@ usage: tests/bench/run.sh [--quick] [--out FOLDER]
 
 Measures on one thread, in processor time, with what is compared taking turns in one run: gated inference at k/N = 0.25 to 1 and
 one training step of each phase over the dense model, and the dense model over eager PyTorch. Writes FOLDER/results.csv, and
-FOLDER/inference.png where gnuplot is installed. About 20 minutes on an idle core.
+FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
   --out FOLDER   default: runs/bench
