@@ -22,7 +22,11 @@ int64_t status_bytes(const std::string& name) {
 }
 
 // Linux forgets the peak of the resident memory when a 5 is written here.
-void forget_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+void forget_peak() {
+  std::ofstream file("/proc/self/clear_refs");
+  file << 5 << std::flush;
+  if (!file) throw std::runtime_error("cannot reset the peak of the memory: /proc/self/clear_refs is not writable");
+}
 
 void must_be_whole(ssize_t bytes, size_t wanted, const std::string& what) {
   if (bytes != static_cast<ssize_t>(wanted)) throw std::runtime_error(what);
