@@ -6,7 +6,7 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." >/dev/null && pwd)
 
 packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin libhdf5-dev hdf5-tools libspdlog-dev
   libtomlplusplus-dev nlohmann-json3-dev libcli11-dev libgtest-dev libxxhash-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
-  dataset-fashion-mnist)
+  libbenchmark-dev dataset-fashion-mnist)
 # Tests that need one of these are skipped where it is not there.
 test_packages=(slurmctld slurmd slurm-client munge shellcheck)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.

@@ -1,8 +1,8 @@
-// bench_inference [--model tiny|base] [--batch B]... [--rounds R] [--threads T]: time of a Vision Transformer with ACMs
-// at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the
-// learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean, drawn
-// for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
-// forwards take turns; a ratio is the median over the rounds, of processor time. Prints CSV.
+// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T]: time of a Vision Transformer
+// with ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k
+// / N of the learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted
+// mean, drawn for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and
+// gated forwards take turns; a ratio is the median over the rounds, of processor time. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -11,20 +11,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
 
 #include "acm/cost.h"
 #include "acm/model.h"
+#include "bench/figures.h"
+#include "bench/vit_shapes.h"
 #include "core/memory.h"
 #include "core/reproducible_products.h"
 #include "nn/random_tensor.h"
-#include "nn/vit/vit.h"
 
 namespace {
 
 using namespace acm;
-
-constexpr int64_t kSide = 224, kPatch = 16;
+using namespace acm::bench;
 
 struct Options {
   std::string model = "tiny";
@@ -32,20 +31,6 @@ struct Options {
   int64_t rounds = 15;
   int threads = 1;
 };
-
-nn::VitConfig shape_of(const std::string& model) {
-  const int64_t width = model == "base" ? 768 : 192;
-  nn::VitConfig shape;
-  shape.channels = 3;
-  shape.height = shape.width_pixels = kSide;
-  shape.patch = kPatch;
-  shape.width = width;
-  shape.depth = 12;
-  shape.heads = width / 64;
-  shape.hidden = 4 * width;
-  shape.classes = 1000;
-  return shape;
-}
 
 enum class Mask { kRandom, kSpatial };
 
@@ -65,9 +50,9 @@ std::vector<double> share_farther_out(int64_t side) {
   return shares;
 }
 
-// int64 [samples, tokens]
-at::Tensor choices_of(Mask mask, double share, const AcmShape& shape, int64_t samples, StreamKey key) {
-  static const std::vector<double> farther_out = share_farther_out(kSide / kPatch);
+// int64 [samples, tokens], for pictures of side x side patches.
+at::Tensor choices_of(Mask mask, double share, const AcmShape& shape, int64_t samples, int64_t side, StreamKey key) {
+  const std::vector<double> farther_out = share_farther_out(side);
   const auto tokens = static_cast<int64_t>(farther_out.size());
   at::Tensor quantiles = at::empty({samples, tokens}, at::kDouble), choices = at::empty({samples, tokens}, at::kLong);
   nn::fill_uniform(quantiles, key, 0, 1);
@@ -127,39 +112,39 @@ Gated gated_model(const nn::VitConfig& shape) {
 // Processor seconds of one forward pass.
 double seconds_of(nn::Backbone& model, const data::Batch& images) {
   nn::TokenContext context;
-  const std::clock_t start = std::clock();
+  const double start = processor_seconds();
   model.forward(images, context);
-  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
+  return processor_seconds() - start;
 }
 
 struct Measured {
-  double ratio, dense_seconds;
+  double seconds, dense_seconds, ratio;  // for an image
 };
 
 Measured compare(nn::Backbone& dense, nn::Backbone& gated, const data::Batch& images, int64_t rounds) {
-  std::vector<double> dense_seconds, ratios;
+  const auto of_image = [&](nn::Backbone& model) {
+    return seconds_of(model, images) / static_cast<double>(images.inputs.size(0));
+  };
+  std::vector<double> seconds, dense_seconds, ratios;
   for (int64_t round = -1; round < rounds; ++round) {
-    const double seconds = seconds_of(dense, images), ratio = seconds_of(gated, images) / seconds;
+    const double of_dense = of_image(dense), of_gated = of_image(gated);
     if (round < 0) continue;  // the first fills caches
-    dense_seconds.push_back(seconds);
-    ratios.push_back(ratio);
+    seconds.push_back(of_gated);
+    dense_seconds.push_back(of_dense);
+    ratios.push_back(of_gated / of_dense);
   }
-  return {median(ratios), median(dense_seconds)};
+  return {median(seconds), median(dense_seconds), median(ratios)};
 }
 
 void measure(const Options& options) {
-  const nn::VitConfig shape = shape_of(options.model);
+  const nn::VitConfig shape = vit_shape(options.model);
+  const int64_t side = shape.height / shape.patch;
   const auto dense = nn::make_vit(shape);
   dense->initialise(StreamKey(1));
   const Gated gated = gated_model(shape);
   for (const int64_t batch : options.batches) {
     data::Batch images;
-    images.inputs = at::empty({batch, shape.channels, kSide, kSide});
+    images.inputs = at::empty({batch, shape.channels, shape.height, shape.width_pixels});
     nn::fill_normal(images.inputs, StreamKey(3), 1);
     const at::Tensor tokens = dense->token_counts(images);
     const int64_t static_macs = dense->static_macs(tokens).sum().item<int64_t>();
@@ -169,13 +154,14 @@ void measure(const Options& options) {
         int64_t macs = static_macs;
         for (size_t i = 0; i < gated.sites.size(); ++i) {
           GivenChoice& site = *gated.sites[i];
-          site.choices = choices_of(mask, share, site.shape(), batch, StreamKey(4).with(i));
+          site.choices = choices_of(mask, share, site.shape(), batch, side, StreamKey(4).with(i));
           macs += site.macs();
         }
         const Measured found = compare(*dense, *gated.backbone, images, options.rounds);
         const double cost = static_cast<double>(macs) / static_cast<double>(dense_macs);
-        std::printf("%s,%ld,%s,%.2f,%.3f,%.3f,%+.3f,%.1f\n", options.model.c_str(), static_cast<long>(batch), name,
-                    share, cost, found.ratio, found.ratio - cost, static_cast<double>(batch) / found.dense_seconds);
+        std::printf("gated forward (%s mask),%s,%ld,%.2f,%.3f,%.6f,dense forward,%.6f,%.3f,%ld,\n", name,
+                    options.model.c_str(), static_cast<long>(batch), share, cost, found.seconds, found.dense_seconds,
+                    found.ratio, static_cast<long>(options.rounds));
         std::fflush(stdout);
       }
     }
@@ -187,7 +173,7 @@ void measure(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   CLI::App app("Time of gated over dense inference of a Vision Transformer");
-  app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base"}));
+  app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base", "quick"}));
   app.add_option("--batch", options.batches)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
@@ -196,7 +182,7 @@ int main(int argc, char** argv) {
   make_products_reproducible();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;
-  std::printf("model,batch,mask,k/N,cost,time,time - cost,dense images/s\n");
+  std::printf("%s\n", kColumns);
   measure(options);
   return 0;
 }

@@ -14,8 +14,8 @@
 #include "core/file.h"
 #include "core/random.h"
 #include "io/safetensors.h"
+#include "temporary_folder.h"
 #include "train/checkpoint.h"
-#include "faults/temporary_folder.h"
 
 namespace acm {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "core/random.h"
 #include "data/stack.h"
-#include "faults/temporary_folder.h"
+#include "temporary_folder.h"
 #include "train/trainer.h"
 
 namespace acm {

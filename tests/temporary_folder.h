@@ -11,7 +11,7 @@ namespace acm {
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "acm-faults.XXXXXX").string();
+    std::string name = (std::filesystem::temp_directory_path() / "acm-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make the folder " + name);
     folder_ = name;
   }

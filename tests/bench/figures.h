@@ -1,0 +1,25 @@
+#pragma once
+
+#include <algorithm>
+#include <ctime>
+#include <vector>
+
+namespace acm::bench {
+
+// Of the CSV that programs print: seconds are those for an image, `ratio` is that of the two.
+inline constexpr const char* kColumns =
+    "what,model,batch,k/N,cost share,seconds,reference,reference seconds,ratio,rounds,memory MB";
+
+// Processor time of all threads of this process: other programs on the machine disturb it little.
+inline double processor_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+inline double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+}  // namespace acm::bench

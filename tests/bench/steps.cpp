@@ -1,0 +1,243 @@
+// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--eager PYTHON EAGER.PY]: processor
+// time and memory of one training step of each phase over those of phase 0's, which trains the dense model; of that
+// step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights and images are
+// random; the cache of phases 1 and 2 is captured first. What runs is the phases' own code, each in a process of its
+// own, which takes one step when it is its turn. A step is forward, backward and update, over the same number of
+// images; that of phase 1 is the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak
+// of the steps beyond the weights. Prints CSV.
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "bench/figures.h"
+#include "bench/phase_run.h"
+#include "bench/player.h"
+#include "bench/vit_shapes.h"
+#include "core/file.h"
+#include "core/memory.h"
+#include "core/reproducible_products.h"
+#include "phases/distill_site.h"
+#include "phases/finetune.h"
+#include "phases/gating.h"
+#include "phases/pretrain.h"
+#include "temporary_folder.h"
+
+namespace {
+
+using namespace acm;
+using namespace acm::bench;
+using phases::PhaseId;
+
+struct Options {
+  std::string model = "tiny";
+  int64_t batch = 16, rounds = 9;
+  int threads = 1;
+  std::vector<std::string> eager;  // the command of eager.py
+};
+
+// Lets a phase take one step a turn: it is told of each when the step is over.
+class StepTurns final : public Progress {
+ public:
+  explicit StepTurns(Turns& turns) : turns_(turns) { begin(); }
+  void report(const ProgressReport& report) override {
+    if (report.unit != "steps") return;  // what comes before the first step
+    turns_.end(processor_seconds() - start_);
+    if (report.done < report.total) begin();
+  }
+  void finish(std::string_view) override {}
+
+ private:
+  void begin() {
+    turns_.await();
+    start_ = processor_seconds();
+  }
+  Turns& turns_;
+  double start_ = 0;
+};
+
+// One site of phase 1 with its trainer.
+class SiteSteps {
+ public:
+  SiteSteps(const phases::Run& run, const nn::Site& site, phases::CacheReader& reader)
+      : phase_(run, site, reader, run.groups.control),
+        trainer_(phase_, phase_.trainer_config(), run.groups, run.folder.site(site.name), outlets(run)) {}
+
+  // Processor seconds of the next step, without the checkpoint that a trainer leaves when it is asked to pause.
+  double step() {
+    const auto threads = phase_.threads();
+    const double start = processor_seconds();
+    trainer_.run({}, trainer_.step() + 1);
+    return end_ - start;
+  }
+
+ private:
+  train::TrainerOutlets outlets(const phases::Run& run) {
+    return {.log = run.log, .progress = run.progress, .on_step = [this](int64_t) { end_ = processor_seconds(); }};
+  }
+
+  phases::DistillSite phase_;
+  double end_ = 0;
+  train::Trainer trainer_;
+};
+
+// The sites of phase 1 one after another, one step of each a turn.
+void run_sites(const phases::Run& run, Turns& turns) {
+  phases::Capture capture(run);
+  phases::CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+  std::vector<std::unique_ptr<SiteSteps>> sites;
+  for (const auto& site : capture.teacher().sites()) sites.push_back(std::make_unique<SiteSteps>(run, site, reader));
+  for (int64_t step = 0; step < run.settings.distill.steps; ++step) {
+    turns.await();
+    double seconds = 0;
+    for (const auto& site : sites) {
+      seconds += site->step();
+      reader.clear();
+    }
+    turns.end(seconds);
+  }
+}
+
+void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns) {
+  if (phase == PhaseId::kDistill) {
+    SilentProgress silent;
+    return run_sites(noise.run(silent), turns);
+  }
+  StepTurns progress(turns);
+  const auto run = noise.run(progress);
+  if (phase == PhaseId::kPretrain) phases::run_pretrain(run);
+  if (phase == PhaseId::kGating) phases::run_gating(run);
+  if (phase == PhaseId::kFinetune) phases::run_finetune(run);
+}
+
+// A forward pass of the dense model.
+void run_forward(NoiseRun& noise, Turns& turns) {
+  SilentProgress silent;
+  const auto run = noise.run(silent);
+  const auto model = phases::new_backbone(run);
+  const data::Batch images = noise.images.all();
+  const at::NoGradGuard no_grad;
+  for (int64_t round = 0; round < run.settings.pretrain.steps; ++round) {
+    turns.await();
+    const double start = processor_seconds();
+    nn::TokenContext context;
+    model->forward(images, context);
+    turns.end(processor_seconds() - start);
+  }
+}
+
+// What takes turns with the others. `weights`: bytes of its model, which are not counted as its memory (eager.py leaves
+// them out by itself).
+struct Contestant {
+  std::string name, reference;  // the name of what it is compared with; empty: nothing
+  std::unique_ptr<Player> player;
+  int64_t weights = 0;
+  std::vector<double> seconds = {};  // by round
+  int64_t memory = 0;
+};
+
+// In a process of its own with a run of its own, in the folder that was prepared.
+std::unique_ptr<Player> start(const Options& options, const std::filesystem::path& folder, const std::string& name,
+                              const std::function<void(NoiseRun&, Turns&)>& body) {
+  return std::make_unique<Player>(name, [&options, &folder, body](Turns& turns) {
+    keep_freed_memory();
+    make_products_reproducible();
+    at::set_num_threads(options.threads);
+    NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1);
+    body(noise, turns);
+  });
+}
+
+std::unique_ptr<Player> start_eager(const Options& options, const std::string& kind) {
+  return std::make_unique<Player>("eager PyTorch", [&options, &kind](Turns& turns) {
+    auto command = options.eager;
+    command.insert(command.end(),
+                   {kind, options.model, std::to_string(options.batch), std::to_string(options.threads)});
+    turns.become(command);
+  });
+}
+
+std::vector<Contestant> contestants(const Options& options, const std::filesystem::path& folder) {
+  const phases::RunFolder run(folder);
+  const auto bytes = [&](PhaseId phase) { return static_cast<int64_t>(std::filesystem::file_size(run.model(phase))); };
+  const int64_t dense = bytes(PhaseId::kPretrain), gated = bytes(PhaseId::kGating);
+  const auto phase_step = [&](PhaseId phase) {
+    const std::string name = std::string(name_of(phase)) + " step";
+    return start(options, folder, name, [phase](NoiseRun& noise, Turns& turns) { run_phase(phase, noise, turns); });
+  };
+  std::vector<Contestant> all;
+  all.push_back({"pretrain step", "eager PyTorch step", phase_step(PhaseId::kPretrain), dense});
+  all.push_back({"distill step", "pretrain step", phase_step(PhaseId::kDistill), gated});
+  all.push_back({"gating step", "pretrain step", phase_step(PhaseId::kGating), gated});
+  all.push_back({"finetune step", "pretrain step", phase_step(PhaseId::kFinetune), gated});
+  all.push_back(
+      {"dense forward", "eager PyTorch forward", start(options, folder, "dense forward", run_forward), dense});
+  if (options.eager.empty()) return all;
+  all.push_back({"eager PyTorch step", "", start_eager(options, "step")});
+  all.push_back({"eager PyTorch forward", "", start_eager(options, "forward")});
+  return all;
+}
+
+void take_turns(std::vector<Contestant>& all, const Options& options) {
+  for (int64_t round = -1; round < options.rounds; ++round) {
+    for (Contestant& one : all) {
+      const Turn turn = one.player->take();
+      one.memory = turn.memory - one.weights;
+      if (round < 0) continue;  // the first fills caches
+      one.seconds.push_back(turn.seconds / static_cast<double>(options.batch));
+    }
+  }
+}
+
+void print(const Contestant& one, const Contestant* reference, const Options& options) {
+  std::printf("%s,%s,%ld,,,%.6f,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
+              median(one.seconds));
+  if (reference) {
+    std::vector<double> ratios;
+    for (size_t i = 0; i < one.seconds.size(); ++i) ratios.push_back(one.seconds[i] / reference->seconds[i]);
+    std::printf("%s,%.6f,%.3f", reference->name.c_str(), median(reference->seconds), median(ratios));
+  } else {
+    std::printf(",,");
+  }
+  std::printf(",%ld,%.0f\n", static_cast<long>(options.rounds), static_cast<double>(one.memory) / 1e6);
+}
+
+void measure(const Options& options, const std::filesystem::path& folder) {
+  start(options, folder, "preparation", [](NoiseRun& noise, Turns&) {
+    SilentProgress silent;
+    prepare(noise.run(silent));
+  })->finish();
+  auto all = contestants(options, folder);
+  take_turns(all, options);
+  std::printf("%s\n", kColumns);
+  for (const Contestant& one : all) {
+    const auto reference = std::ranges::find(all, one.reference, &Contestant::name);
+    print(one, reference == all.end() ? nullptr : &*reference, options);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Processor time and memory of one training step of each phase");
+  app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base", "quick"}));
+  app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
+  app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
+  app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    const TemporaryFolder scratch;
+    const auto folder = scratch / "run";
+    make_folder(folder);
+    measure(options, folder);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_steps: %s\n", error.what());
+    return EXIT_FAILURE;
+  }
+}
