@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "app/estimate_command.h"
 #include "app/evaluate_command.h"
 #include "app/export_command.h"
 #include "app/import_command.h"
@@ -45,6 +46,8 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
   }
   if (options.command == app::Options::Command::kEvaluate)
     return app::evaluate_command(options, *loaded, world, groups);
+  if (options.command == app::Options::Command::kEstimate)
+    return app::estimate_command(options, *loaded, world, groups);
   return app::train_command(options, *loaded, world, groups, signals);
 }
 

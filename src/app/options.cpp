@@ -48,6 +48,22 @@ CLI::App* add_export(CLI::App& app, Options& options) {
   return command;
 }
 
+CLI::App* add_estimate(CLI::App& app, Options& options) {
+  auto* command =
+      app.add_subcommand("estimate", "time, bytes and memory of a run on many ranks, on paper (docs/scale.md)");
+  add_config(*command, options);
+  command->add_option("--ranks", options.rank_counts, "numbers of ranks, such as 8,64; without it 8,64,512,1024")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  command->add_option("--machine", options.machine, "cpu (without it), h100, or a TOML file with a machine's figures");
+  command->add_flag("--measure", options.measure, "measure what can be measured of this machine, in some seconds");
+  command
+      ->add_option("--samples", options.samples, "count with so many training samples, whether they are there or not")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--json", options.json, "print JSON instead of tables");
+  return command;
+}
+
 void check_budgets(const Options& options) {
   for (const double budget : options.budgets)
     if (!(budget > 0 && budget <= 1))
@@ -97,6 +113,7 @@ Options parse_options(int argc, char** argv, bool speak) {
   eval->add_flag("--json", options.json, "print JSON instead of a table");
   eval->add_flag("--quiet", options.quiet, "no progress on the terminal");
 
+  auto* estimate = add_estimate(app, options);
   auto* import = add_import(app, options);
   auto* exporting = add_export(app, options);
   auto* inspect = app.add_subcommand("inspect", "show and verify checkpoints, cache segments and model files");
@@ -129,8 +146,11 @@ Options parse_options(int argc, char** argv, bool speak) {
     return options;
   }
   if (*eval) options.command = Options::Command::kEvaluate;
+  if (*estimate) options.command = Options::Command::kEstimate;
   if (*eval && !options.phase.empty())
     throw Error(Fault::kUsage, "--phase trains and eval evaluates: give one of them, not both");
+  if (*estimate && !options.phase.empty())
+    throw Error(Fault::kUsage, "estimate tells of all phases: leave --phase out");
   if (*eval) check_budgets(options);
   if (options.config.empty())
     throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");

@@ -16,6 +16,7 @@ struct Options {
   enum class Command {
     kTrain,
     kEvaluate,
+    kEstimate,
     kImport,
     kExport,
     kInspect,
@@ -39,6 +40,10 @@ struct Options {
   std::filesystem::path out;      // import: a model file; export: a folder
   nn::ImportOptions import;
   std::string library = "acm";  // export: whose names
+  std::vector<int> rank_counts = {8, 64, 512, 1024};  // estimate: for so many ranks
+  std::string machine = "cpu";                        // estimate: its name, or a file
+  bool measure = false;                               // estimate: figures of the machine that this runs on
+  std::optional<int64_t> samples;                     // estimate: training samples, instead of those there are
 };
 
 // Error(kUsage) says what is wrong with the command line. Help goes to standard output where `speak` is set (rank 0).

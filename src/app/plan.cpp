@@ -8,7 +8,6 @@
 #include "core/file.h"
 #include "phases/cache_plan.h"
 #include "phases/model_fit.h"
-#include "phases/pretrain.h"
 #include "phases/sample_loader.h"
 #include "phases/site_trainings.h"
 
@@ -20,12 +19,6 @@ using phases::Run;
 namespace {
 
 bool is_finished(const Run& run, PhaseId phase) { return std::filesystem::exists(run.folder.model(phase)); }
-
-std::shared_ptr<nn::Backbone> backbone_of(const Run& run) {
-  const auto teacher = phases::teacher_model(run.settings, run.folder);
-  if (std::filesystem::exists(teacher)) return phases::load_teacher(run).backbone;
-  return phases::new_backbone(run);
-}
 
 std::string slice_text(const Run& run, PhaseId phase, int ranks) {
   const auto slice = phases::first_slice(run.settings, phase, ranks);
@@ -78,7 +71,7 @@ std::string cache_lines(const Run& run, PhaseId phase, const phases::CacheNeed& 
 // Phases that train on cached rows.
 std::string row_phase_lines(const Run& run, PhaseId phase, int ranks) {
   const auto& config = phases::training_of(run.settings, phase);
-  const auto backbone = backbone_of(run);
+  const auto backbone = phases::teacher_or_new(run);
   const auto need = phases::cache_need(run, phases::cache_layout(run, *backbone, std::string(16, '0')),
                                        phases::tokens_of_first_sample(run, *backbone));
   std::string out =

@@ -49,8 +49,8 @@ std::unique_ptr<Communicator> make_solo_communicator();
 std::unique_ptr<Communicator> make_checked_communicator(Communicator& inner);
 
 // Runs `size` threads of this process as the ranks of one group and joins them; each gets its own Communicator. An
-// exception of a rank releases the others (their collectives throw) and is rethrown, the lowest rank's first. For tests
-// and sanitizers.
+// exception of a rank releases the others (their collectives throw) and is rethrown, the lowest rank's first. Tensor
+// operations of a rank run on its thread alone, so that there can be hundreds. For tests and sanitizers.
 void run_local_group(int size, const std::function<void(Communicator&)>& rank_main);
 
 // Collective. The strings of all ranks, by rank; and the root's string on every rank.

@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
@@ -148,7 +149,8 @@ class LocalCommunicator final : public Communicator {
     meeting_->meet(rank_, result, [](std::vector<at::Tensor*>& all) {
       std::vector<at::Tensor> rows;
       for (const at::Tensor* each : all) rows.push_back(*each);
-      for (at::Tensor* each : all) *each = at::stack(rows);
+      const at::Tensor whole = at::stack(rows);
+      for (at::Tensor* each : all) *each = whole.clone();
     });
     return result;
   }
@@ -176,7 +178,9 @@ void run_local_group(int size, const std::function<void(Communicator&)>& rank_ma
   TORCH_CHECK(size >= 1, "a group of ", size, " ranks");
   const auto meeting = std::make_shared<Meeting>(size);
   std::vector<std::exception_ptr> causes(size), consequences(size);
+  const int threads_before = at::get_num_threads();
   const auto run_rank = [&](int rank) {
+    at::set_num_threads(1);  // of this thread: hundreds of ranks with teams of threads would stand still
     LocalCommunicator group(meeting, rank, size);
     try {
       rank_main(group);
@@ -191,6 +195,7 @@ void run_local_group(int size, const std::function<void(Communicator&)>& rank_ma
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < size; ++rank) threads.emplace_back(run_rank, rank);
   }
+  at::set_num_threads(threads_before);  // the number that later threads start with
   for (const auto* errors : {&causes, &consequences}) {
     for (const std::exception_ptr& error : *errors) {
       if (error) std::rethrow_exception(error);

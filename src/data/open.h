@@ -72,6 +72,8 @@ struct Sources {
   std::unique_ptr<DataSource> train, calibration, test;
   std::vector<std::string> notes;  // what users should know, each once
 };
+// How many of so many training samples become calibration samples. Error(kUsage) where none would be left to train on.
+int64_t calibration_samples(const DataConfig& config, int64_t training);
 Sources open_sources(const DataConfig& config, StreamKey key, const std::filesystem::path& index_folder);
 
 }  // namespace acm::data

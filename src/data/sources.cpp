@@ -9,6 +9,8 @@ namespace {
 
 constexpr int64_t kMostAutomatic = 1000;  // method.md 10.6
 
+}  // namespace
+
 int64_t calibration_samples(const DataConfig& config, int64_t training) {
   if (config.calibration < 0) return std::min(kMostAutomatic, training / 10);
   if (config.calibration >= training && training > 0)
@@ -17,8 +19,6 @@ int64_t calibration_samples(const DataConfig& config, int64_t training) {
                                    " training samples, and some must be left to train on");
   return config.calibration;
 }
-
-}  // namespace
 
 Sources open_sources(const DataConfig& config, StreamKey key, const std::filesystem::path& index_folder) {
   Sources sources;

@@ -101,15 +101,11 @@ class Gating final : public train::Phase {
 
  private:
   GateConfig gate_config() const {
-    auto config = run_.settings.gate_config();
-    if (config.hidden > 0) return config;
     std::vector<AcmShape> shapes;
     for (const auto& site : acm_sites(*model_.backbone)) shapes.push_back(site.layer->shape());
-    const int64_t tokens = tokens_of_first_sample(run_, *model_.backbone);
-    const int64_t outside = model_.backbone->static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>();
-    config.hidden = automatic_gate_width(shapes, config, tokens,
-                                         outside + tokens * nn::dense_site_macs_per_token(*model_.backbone));
-    run_.log.info("gates have a hidden width of " + std::to_string(config.hidden) + " (gate.hidden = 0: automatic)");
+    const auto config = gates_for(run_, *model_.backbone, shapes);
+    if (run_.settings.gate.hidden == 0)
+      run_.log.info("gates have a hidden width of " + std::to_string(config.hidden) + " (gate.hidden = 0: automatic)");
     return config;
   }
 
@@ -154,6 +150,16 @@ Model load_learners(const Run& run, Capture& capture) {
 }
 
 }  // namespace
+
+GateConfig gates_for(const Run& run, const nn::Backbone& backbone, const std::vector<AcmShape>& shapes) {
+  auto config = run.settings.gate_config();
+  if (config.hidden > 0) return config;
+  const int64_t tokens = tokens_of_first_sample(run, backbone);
+  const int64_t outside = backbone.static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>();
+  config.hidden =
+      automatic_gate_width(shapes, config, tokens, outside + tokens * nn::dense_site_macs_per_token(backbone));
+  return config;
+}
 
 train::Outcome run_gating(const Run& run) {
   const auto& config = run.settings.gating;

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <vector>
+
+#include "acm/acm_layer.h"
+#include "nn/backbone.h"
 #include "phases/run.h"
 
 namespace acm::phases {
@@ -8,5 +12,9 @@ namespace acm::phases {
 // frozen. Data-parallel over rows of the cache; writes model-phase2.safetensors. Captures what the cache lacks first.
 // Collective over all ranks.
 train::Outcome run_gating(const Run& run);
+
+// The gates that [gate] gives a model whose learners have these shapes, with the hidden width that was left to the
+// program.
+GateConfig gates_for(const Run& run, const nn::Backbone& backbone, const std::vector<AcmShape>& shapes);
 
 }  // namespace acm::phases

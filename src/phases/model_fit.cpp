@@ -1,6 +1,7 @@
 #include "phases/model_fit.h"
 
 #include "core/error.h"
+#include "phases/pretrain.h"
 
 namespace acm::phases {
 
@@ -52,6 +53,11 @@ Model load_teacher(const Run& run) {
         "cannot learn from " + file.string() +
             ": it is an ACM model already; the teacher must be a dense one (backbone.weights or distill.model)");
   return model;
+}
+
+std::shared_ptr<nn::Backbone> teacher_or_new(const Run& run) {
+  return std::filesystem::exists(teacher_model(run.settings, run.folder)) ? load_teacher(run).backbone
+                                                                          : new_backbone(run);
 }
 
 }  // namespace acm::phases

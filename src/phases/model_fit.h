@@ -21,5 +21,7 @@ void log_teacher(const Run& run);
 // The dense model whose activations phases 1 and 2 learn from; Error(kUsage) where the file holds an ACM model already.
 // The preprocessing of the run's data becomes that of a model that does not know its own.
 Model load_teacher(const Run& run);
+// For plans: the teacher, or where its file is not there yet a dense backbone of the settings.
+std::shared_ptr<nn::Backbone> teacher_or_new(const Run& run);
 
 }  // namespace acm::phases

@@ -58,6 +58,24 @@ TEST(Options, OfBudgets) {
   refused({"--store"}, "--store keeps the shifts of budgets: name them with --budget");
 }
 
+TEST(Options, OfAnEstimate) {
+  const auto plain = parse({"estimate", "--config", "a.toml"});
+  EXPECT_EQ(plain.command, Options::Command::kEstimate);
+  EXPECT_EQ(plain.rank_counts, (std::vector<int>{8, 64, 512, 1024}));
+  EXPECT_EQ(plain.machine, "cpu");
+  EXPECT_FALSE(plain.measure || plain.json || plain.samples);
+  const auto options = parse({"estimate", "--config", "a.toml", "--ranks", "1,16", "--machine", "h100", "--measure",
+                              "--samples", "5000", "--json", "--set", "seed=1"});
+  EXPECT_EQ(options.rank_counts, (std::vector<int>{1, 16}));
+  EXPECT_EQ(options.machine, "h100");
+  EXPECT_TRUE(options.measure && options.json);
+  EXPECT_EQ(options.samples, 5000);
+  EXPECT_EQ(options.overrides, std::vector<std::string>{"seed=1"});
+  expect_refused({"estimate"}, "name a TOML file with --config");
+  expect_refused({"estimate", "--config", "a.toml", "--ranks", "8,0"}, "--ranks");
+  expect_refused({"--phase", "1", "estimate", "--config", "a.toml"}, "leave --phase out");
+}
+
 TEST(Options, TheReferencePageNeedsNothing) { EXPECT_EQ(parse({"reference"}).command, Options::Command::kReference); }
 
 TEST(Options, PrintingTheSettingsNeedsNoPhase) {

@@ -1,8 +1,10 @@
+#include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 
 #include "comm/communicator.h"
 #include "core/error.h"
@@ -133,6 +135,33 @@ TEST(LocalGroup, AnErrorReleasesThePartOfItsRankAlone) {
     EXPECT_STREQ(error.what(), "rank three's own trouble");
   }
   EXPECT_EQ(summed.load(), 400);
+}
+
+int threads_of_process() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    int threads = 0;
+    if (word == "Threads:" && status >> threads) return threads;
+  }
+  return 0;
+}
+
+TEST(LocalGroup, HundredsOfRanksRunOperationsOnOneThreadEach) {
+  constexpr int kRanks = 256;
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  const int before = threads_of_process();
+  run_local_group(kRanks, [&](Communicator& group) {
+    const at::Tensor large = at::full({1 << 17}, 1.0F).add(1);  // more than operations leave to one thread
+    EXPECT_EQ(large[0].item<float>(), 2);
+    group.barrier();
+    if (group.is_root()) {
+      EXPECT_EQ(threads_of_process(), before + kRanks);
+    }
+    group.barrier();
+  });
+  EXPECT_EQ(at::get_num_threads(), 2);
+  at::set_num_threads(threads);
 }
 
 }  // namespace
