@@ -1,0 +1,16 @@
+# nvcc for the GPUs of compute capability 8.0 and 9.0; newer ones compile the PTX of the last when a program starts. CMake 3.25 knows
+# no C++20 for nvcc, which has it.
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  find_program(CMAKE_CUDA_COMPILER nvcc HINTS /usr/local/cuda/bin)
+  if(NOT CMAKE_CUDA_COMPILER)
+    message(FATAL_ERROR "nvcc was not found in PATH nor in /usr/local/cuda/bin: install the CUDA 13 toolkit, or name its nvcc with -DCMAKE_CUDA_COMPILER=...; the preset release needs none")
+  endif()
+endif()
+set(CMAKE_CUDA_ARCHITECTURES 80-real 90 CACHE STRING "GPUs to compile for")
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # as LibTorch: two copies of the runtime would not know each other's streams
+enable_language(CUDA)
+add_compile_options($<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
+find_package(CUDAToolkit 13 REQUIRED)
+# A runpath would serve only our own libraries, not what LibTorch's need of the toolkit.
+add_link_options(-Wl,--disable-new-dtags)
