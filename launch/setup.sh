@@ -11,7 +11,7 @@ packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin li
 test_packages=(slurmctld slurmd slurm-client munge shellcheck)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
-# What libtorch_cuda needs of them to be linked is neither in torch nor in the CUDA toolkit.
+# What libtorch_cuda needs that neither torch nor the CUDA toolkit holds: for the preset cuda, where nvcc is found.
 cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile==1.15.1.6)
 preset=release
 targets=(all)
