@@ -11,6 +11,8 @@ packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin li
 test_packages=(slurmctld slurmd slurm-client munge shellcheck)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+# What libtorch_cuda needs that neither torch nor the CUDA toolkit holds: for the preset cuda, where nvcc is found.
+cuda_wheels=(nvidia-cusparselt-cu13==0.8.0 nvidia-nvshmem-cu13==3.4.5 nvidia-cufile==1.15.1.6)
 preset=release
 targets=(all)
 tests=
@@ -21,7 +23,8 @@ usage: launch/setup.sh [--preset NAME] [--target NAME] [--tests]
 
 Installs what acm_dist needs, configures and builds it. Run again, it does only what is missing.
   1. Debian packages, only those that are missing (as root, or with sudo)
-  2. LibTorch 2.11 from the torch wheel into .deps/torch (544 MB to fetch, 1.2 GB on disk)
+  2. LibTorch 2.11 from the torch wheel into .deps/torch (544 MB to fetch, 1.2 GB on disk; where nvcc is found also three
+     libraries that the preset cuda links: 775 MB, 1.5 GB)
   3. cmake, with a preset of CMakePresets.json
   4. the build, on all cores but with 2 GiB of memory for each compiler; through ccache where it is found
 
@@ -101,7 +104,7 @@ install_libtorch() {
     finish "$since" "LibTorch: ${wheels[0]#*==} present"
     return
   fi
-  printf 'LibTorch: fetching %s (544 MB) into .deps/torch\n' "${wheels[*]}"
+  printf 'LibTorch: fetching %s into .deps/torch\n' "${wheels[*]}"
   rm -rf -- "$partial"
   # The fixed Python version and platforms choose the same wheel whatever Python runs pip; the C++ libraries do not use it.
   quietly "$root/.deps/pip.log" /usr/bin/python3 -m pip install --no-compile --disable-pip-version-check \
@@ -162,6 +165,8 @@ while (($# > 0)); do
 done
 build=$root/build
 [[ $preset == release ]] || build=$root/build-$preset
+
+if command -v nvcc /usr/local/cuda/bin/nvcc >/dev/null; then wheels+=("${cuda_wheels[@]}"); fi
 
 mkdir -p -- "$root/.deps"
 install_packages "${packages[@]}"

@@ -12,8 +12,8 @@ usage: launch/test.sh [--label NAME] [--preset NAME] [CTEST ARGUMENTS]...
 
 Installs what is missing, builds everything and runs the tests, two at a time. The last line counts them.
 
-  --label NAME    only the tests with this label: unit, fuzz, parallel, golden, e2e, faults, slurm, bench
-  --preset NAME   a preset of CMakePresets.json: release (default), dev, asan or tsan
+  --label NAME    only the tests with this label: unit, fuzz, parallel, golden, e2e, faults, slurm, cuda, bench
+  --preset NAME   a preset of CMakePresets.json: release (default), dev, cuda, asan or tsan
 Anything else goes to ctest, for example -R schedule.
 EOF
 }

@@ -26,7 +26,7 @@ constexpr bool kChecked = false;
 #endif
 
 int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
-  const auto groups = world.connect(kChecked);
+  const auto groups = world.connect(at::kCPU, kChecked);
   app::Options options;
   std::unique_ptr<app::LoadedSettings> loaded;
   comm::together(groups.control, [&] { options = app::parse_options(argc, argv, groups.control.is_root()); });

@@ -142,10 +142,11 @@ void log_lock(const FileLock& lock, Log& log) {
 }
 
 // The end of a rank whose run cannot go on. It calls neither MPI nor destructors: threads may be anywhere.
-std::function<void(const std::string&)> give_up_call(const comm::Communicator& group, Log& log) {
-  return [who = "rank " + std::to_string(group.rank()), &log](const std::string& why) {
-    log.error(who + " gives the run up: " + why);
+std::function<void(const std::string&)> give_up_call(comm::World& world, Log& log) {
+  return [&world, &log](const std::string& why) {
+    log.error("rank " + std::to_string(world.place().rank) + " gives the run up: " + why);
     log.flush();
+    world.abort_collectives();
     std::_Exit(static_cast<int>(Fault::kResource));
   };
 }
@@ -197,7 +198,7 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start,
                                         comm::Beat::Calls{.on_stop = [&] { signals.request_stop(); },
                                                           .call = [&] { return world.current_call(); },
-                                                          .on_lost = give_up_call(control, *log)},
+                                                          .on_lost = give_up_call(world, *log)},
                                         limits);
   });
   TimeBudget time(seconds_left(options), [&] {

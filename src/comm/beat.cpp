@@ -110,10 +110,11 @@ struct Beat::Impl {
 
   void write_own() {
     std::string text;
+    Call call = calls.call ? calls.call() : Call();  // not under the lock: it may ask a device
     {
       const std::lock_guard lock(mutex);
       ++states[rank]->counter;
-      if (calls.call) states[rank]->call = calls.call();
+      states[rank]->call = std::move(call);
       text = to_text(*states[rank]);
     }
     overwrite(folder / file_name(rank), text);

@@ -22,8 +22,8 @@ namespace acm::comm {
 class Beat {
  public:
   // What a beat calls, from its thread. `on_stop`: once, when another rank of the same run has asked to stop. `call`:
-  // the collective that this rank is in. `on_lost`: once, with the sentence of a watchdog that gives the run up. The
-  // last two may be empty: then nobody watches.
+  // the collective that this rank is in, and whether it has failed. `on_lost`: once, with the sentence of a watchdog
+  // that gives the run up. The last two may be empty: then nobody watches.
   struct Calls {
     std::function<void()> on_stop;
     std::function<Call()> call = {};

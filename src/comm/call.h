@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -12,6 +13,13 @@ struct Call {
   std::string operation;  // "all_reduce"
   int64_t number = 0;     // from 1, of the group's calls; 0: there was none yet
   bool is_over = true;
+  std::chrono::steady_clock::time_point begun = {};
+  std::string failure = {};  // what has gone wrong in it behind the back of its caller; empty where all is well
 };
+
+// "all_reduce 6 of the group data"
+inline std::string call_text(const Call& call) {
+  return call.operation + " " + std::to_string(call.number) + " of the group " + call.group;
+}
 
 }  // namespace acm::comm

@@ -50,6 +50,14 @@ std::string describe_operation(Operation operation, int64_t detail) {
 CallCheck::CallCheck(Communicator& road, std::vector<std::string> group_names)
     : road_(road), group_names_(std::move(group_names)) {}
 
+CallCheck::CallCheck(std::unique_ptr<Communicator> road, std::string group_name)
+    : part_(std::move(road)), road_(*part_), group_names_{std::move(group_name)} {}
+
+std::shared_ptr<CallCheck> CallCheck::split(int64_t group, int colour) {
+  auto name = group_names_.at(group) + "/" + std::to_string(colour);
+  return std::shared_ptr<CallCheck>(new CallCheck(road_.split(colour), std::move(name)));
+}
+
 void CallCheck::agree(int64_t group, Operation operation, int64_t detail, const at::Tensor& tensor) {
   const at::Tensor fingerprint = at::zeros({kFields}, at::kLong);
   auto* fields = fingerprint.mutable_data_ptr<int64_t>();

@@ -21,10 +21,15 @@ class CallCheck {
   // Collective over `road`. `group` indexes group_names; `detail` is the ReduceOp or the root; `tensor` may be
   // undefined. Throws the same Error(kInternal), marked shared, on every rank where two ranks differ.
   void agree(int64_t group, Operation operation, int64_t detail, const at::Tensor& tensor);
+  // Collective over `road`: what a part of the group number `group` has in place of this, over a part of the same road
+  // (the group itself may carry no tensors of the host).
+  std::shared_ptr<CallCheck> split(int64_t group, int colour);
 
  private:
+  CallCheck(std::unique_ptr<Communicator> road, std::string group_name);
   std::string describe(const int64_t* fingerprint) const;
 
+  std::unique_ptr<Communicator> part_;  // of a road, which the result of split() owns
   Communicator& road_;
   std::vector<std::string> group_names_;
   int64_t calls_ = 0;

@@ -26,9 +26,9 @@ bool has_carried_dtype(const at::Tensor& tensor) {
 
 }  // namespace
 
-void check_carried(const at::Tensor& tensor) {
+void check_carried(const at::Tensor& tensor, at::Device device) {
   TORCH_CHECK(tensor.defined(), "a collective was called with an undefined tensor");
-  TORCH_CHECK(tensor.is_cpu(), "a collective needs a tensor on the host, got one on ", tensor.device());
+  TORCH_CHECK(tensor.device() == device, "a collective needs a tensor on ", device, ", got one on ", tensor.device());
   TORCH_CHECK(tensor.is_contiguous(), "a collective needs a contiguous tensor, got ", tensor.sizes(), " with strides ",
               tensor.strides());
   TORCH_CHECK(has_carried_dtype(tensor), "collectives carry float32, float64, int64, int32 and uint8, not ",

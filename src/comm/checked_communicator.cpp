@@ -9,8 +9,8 @@ namespace {
 // A part of a checked group: it owns what it checks.
 class CheckedPart final : public Communicator {
  public:
-  explicit CheckedPart(std::unique_ptr<Communicator> inner)
-      : inner_(std::move(inner)), checked_(make_checked_communicator(*inner_)) {}
+  CheckedPart(std::unique_ptr<Communicator> inner, std::shared_ptr<CallCheck> check)
+      : inner_(std::move(inner)), checked_(make_checked_communicator(*inner_, std::move(check), 0)) {}
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   std::unique_ptr<Work> all_reduce(at::Tensor tensor, ReduceOp op) override {
@@ -51,7 +51,8 @@ class CheckedCommunicator final : public Communicator {
   }
   std::unique_ptr<Communicator> split(int colour) override {
     check_->agree(group_, Operation::kSplit, 0, at::Tensor());
-    return std::make_unique<CheckedPart>(inner_.split(colour));
+    auto part = inner_.split(colour);
+    return std::make_unique<CheckedPart>(std::move(part), check_->split(group_, colour));
   }
 
  private:

@@ -11,9 +11,9 @@ namespace acm::comm {
 
 enum class ReduceOp { kSum, kMin, kMax };
 
-// A collective in flight. wait() makes the result visible to the caller, or throws the Error that the collective met.
-// Destroying a Work never waits, so a failing rank can unwind; the Work keeps its tensor alive until the operation is
-// over.
+// A collective in flight. wait() makes the result visible to the caller (on a device: to what the calling thread gives
+// its current stream from then on; the host does not wait), or throws the Error that the collective met. Destroying a
+// Work never waits, so a failing rank can unwind; the Work keeps its tensor alive until the operation is over.
 class Work {
  public:
   virtual ~Work() = default;

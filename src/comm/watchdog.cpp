@@ -29,10 +29,6 @@ std::string place_text(const BeatState& state) {
   return text;
 }
 
-std::string call_text(const Call& call) {
-  return call.operation + " " + std::to_string(call.number) + " of the group " + call.group;
-}
-
 bool has_come_to(const Call& theirs, const Call& mine) {
   return theirs.group == mine.group && theirs.number >= mine.number;
 }
@@ -45,7 +41,11 @@ Watchdog::Watchdog(int rank, int size, WatchdogLimits limits)
 std::optional<std::string> Watchdog::look(const std::vector<std::optional<BeatState>>& states, double elapsed,
                                           double period, std::optional<double> slowest_step) {
   const double awake = std::min(elapsed, 2 * period);
-  note_waiting(states[static_cast<size_t>(rank_)]->call, awake);
+  const BeatState& own = *states[static_cast<size_t>(rank_)];
+  note_waiting(own.call, awake);
+  if (!own.call.failure.empty())
+    return own.call.failure + "; " + own_text(own) +
+           "; the other ranks' logs may say more, and the same command goes on from the last checkpoint";
   if (auto lost = silent_rank(states, awake)) return lost;
   if (auto stuck = stuck_rank(states, awake)) return stuck;
   return slowest_step ? late_rank(states, *slowest_step) : std::nullopt;
@@ -53,8 +53,8 @@ std::optional<std::string> Watchdog::look(const std::vector<std::optional<BeatSt
 
 // What lies between two looks counts only where the same collective was waited for at both.
 void Watchdog::note_waiting(const Call& own, double awake) {
-  const bool goes_on = !own.is_over && !waited_for_.is_over && own.group == waited_for_.group &&
-                       own.number == waited_for_.number;
+  const bool goes_on =
+      !own.is_over && !waited_for_.is_over && own.group == waited_for_.group && own.number == waited_for_.number;
   waited_ = goes_on ? waited_ + awake : 0;
   waited_for_ = own;
 }
@@ -106,8 +106,7 @@ std::optional<std::string> Watchdog::stuck_rank(const std::vector<std::optional<
 std::optional<std::string> Watchdog::late_rank(const std::vector<std::optional<BeatState>>& states,
                                                double slowest_step) const {
   const BeatState& own = *states[static_cast<size_t>(rank_)];
-  if (own.call.is_over || waited_ <= std::max(limits_.late_seconds, kSlowestSteps * slowest_step))
-    return std::nullopt;
+  if (own.call.is_over || waited_ <= std::max(limits_.late_seconds, kSlowestSteps * slowest_step)) return std::nullopt;
   for (int other = 0; other < static_cast<int>(states.size()); ++other) {
     const auto& state = states[static_cast<size_t>(other)];
     if (other == rank_ || !state || state->phase != own.phase || state->site != own.site) continue;

@@ -21,10 +21,11 @@ class Watchdog {
 
   // To be called about every `period` seconds with the newest beats of all ranks, `elapsed` after the last look.
   // `slowest_step`: seconds that a step took so far; nothing outside of steps, where a collective may have to wait for
-  // hours. The sentence that says which rank is lost, in which collective and step; nothing where all is well.
+  // hours. The sentence that says which rank is lost, or which collective has failed, in which step; nothing where all
+  // is well.
   //
-  // Time counts only while this rank itself was awake: a file system that holds up everybody, or a job that is suspended
-  // and goes on, accuses nobody.
+  // Time counts only while this rank itself was awake: a file system that holds up everybody, or a job that is
+  // suspended and goes on, accuses nobody.
   std::optional<std::string> look(const std::vector<std::optional<BeatState>>& states, double elapsed, double period,
                                   std::optional<double> slowest_step);
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <memory>
 #include <string>
 
@@ -15,7 +17,8 @@ struct Place {
 };
 
 // The two roads of a group of ranks. `data` carries gradients, on the device that trains; `control` carries host-side
-// decisions (stop flags, metrics, checkpoints) and never waits for a device. On the CPU both are MPI.
+// decisions (stop flags, metrics, checkpoints) and never waits for a device. `control` is MPI; `data` is MPI on the
+// CPU and NCCL on a CUDA device.
 struct Groups {
   Communicator& data;
   Communicator& control;
@@ -34,10 +37,15 @@ class World {
 
   const Place& place() const;
   // Collective. The groups of all ranks; `checked` wraps both in the checked communicator. Valid as long as the World.
-  Groups connect(bool checked);
-  // The collective that this rank is in, or was in last; from any thread.
+  // `device`: where this rank's tensors of `data` live. On a CUDA device NCCL carries them, or an Error says why it
+  // cannot: kResource where NCCL, the device or a rank is missing, kUsage where the program was built without CUDA.
+  Groups connect(c10::Device device, bool checked);
+  // The collective that this rank is in, or was in last, and whether it has failed; from any thread.
   Call current_call() const;
-  // Ends all ranks with this exit code, from any thread, without waiting for anyone.
+  // For the end of a run that cannot go on: ends what is in flight on the device, from any thread, without MPI and
+  // without waiting longer than two seconds. A thread that makes another collective of `data` on a device stands still.
+  void abort_collectives() noexcept;
+  // Ends all ranks with this exit code, from any thread, after abort_collectives(), without waiting for anyone.
   [[noreturn]] void abort(int code) noexcept;
   // "Open MPI 4.1.4"
   static std::string library_version();

@@ -11,7 +11,7 @@
 int main(int argc, char** argv) {
   acm::comm::World world(argc, argv);
   try {
-    const acm::comm::Groups groups = world.connect(true);
+    const acm::comm::Groups groups = world.connect(at::kCPU, true);
     groups.data.all_reduce(at::zeros({world.place().rank == 1 ? 7 : 8}), acm::comm::ReduceOp::kSum)->wait();
     return 0;
   } catch (const acm::Error& error) {

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   const bool unwind = argc > 1 && std::strcmp(argv[1], "unwind") == 0;
   try {
     acm::comm::World world(argc, argv);
-    const acm::comm::Groups groups = world.connect(false);
+    const acm::comm::Groups groups = world.connect(at::kCPU, false);
     groups.control.barrier();
     if (world.place().rank > 0) {
       groups.control.barrier();  // rank 0 never comes

@@ -20,7 +20,7 @@ using parallel_test::world;
 // Without the checks, so that several collectives are in flight at once.
 class Plain : public testing::Test {
  protected:
-  Groups groups_ = world().connect(false);
+  Groups groups_ = world().connect(at::kCPU, false);
   Communicator& group_ = groups_.data;
   const int rank_ = group_.rank(), size_ = group_.size();
   const int64_t rank_sum_ = int64_t{size_} * (size_ - 1) / 2;

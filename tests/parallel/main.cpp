@@ -42,7 +42,7 @@ class FailurePrinter final : public testing::EmptyTestEventListener {
 
 // All ranks end with the same code, the worst.
 int run_tests(comm::World& world) {
-  Session here{world, world.connect(true)};
+  Session here{world, world.connect(at::kCPU, true)};
   session() = &here;
   if (const int rank = world.place().rank; rank > 0) {
     auto& listeners = testing::UnitTest::GetInstance()->listeners();

@@ -23,6 +23,7 @@ struct CommunicationThread::Queue {
       tasks.pop_front();
       current = std::move(task.call);
       current.is_over = false;
+      current.begun = std::chrono::steady_clock::now();
       lock.unlock();
       task.work();
       task.work = {};  // lets go of its tensor before the next one starts

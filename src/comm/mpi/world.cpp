@@ -10,6 +10,8 @@
 #include "comm/mpi/check_mpi.h"
 #include "comm/mpi/communication_thread.h"
 #include "comm/mpi/mpi_communicator.h"
+#include "comm/nccl/nccl.h"
+#include "comm/nccl/nccl_library.h"
 #include "core/error.h"
 #include "core/file.h"
 
@@ -61,12 +63,22 @@ Place find_place() {
 struct World::Impl {
   Impl(int& argc, char**& argv) : thread_level(start_mpi(argc, argv)), place(find_place()) {}
 
+  // Collective.
+  Nccl& open_nccl_on(c10::Device device, Communicator& control) {
+    together(control, [&] {
+      if (nccl) return;
+      make_device_stream(device);  // what is wrong with the device is said before what is wrong with NCCL
+      nccl = std::make_unique<Nccl>(open_nccl());
+    });
+    return *nccl;
+  }
   Communicator& keep(std::unique_ptr<Communicator> group) { return *groups.emplace_back(std::move(group)); }
 
   const int exceptions_at_start = std::uncaught_exceptions();
   const int thread_level;
   const Place place;
   CommunicationThread thread;
+  std::unique_ptr<Nccl> nccl;  // from the first connect() to a CUDA device on
   std::vector<std::unique_ptr<Communicator>> groups;
 };
 
@@ -76,24 +88,35 @@ World::~World() {
   // Another rank may never come to the collectives that are left, nor to MPI_Finalize: a failing rank leaves without
   // them, and the launcher, seeing that, ends the others.
   if (std::uncaught_exceptions() > impl_->exceptions_at_start) return;
+  if (impl_->nccl) impl_->groups.front()->barrier();  // after it nobody needs this rank's end of a collective
   impl_->thread.finish();
   MPI_Finalize();
 }
 
 const Place& World::place() const { return impl_->place; }
 
-Groups World::connect(bool checked) {
-  Communicator& data = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread, "data"));
+Groups World::connect(c10::Device device, bool checked) {
   Communicator& control = impl_->keep(make_mpi_communicator(MPI_COMM_WORLD, impl_->thread, "control"));
+  Communicator& data =
+      impl_->keep(device.is_cpu() ? make_mpi_communicator(MPI_COMM_WORLD, impl_->thread, "data")
+                                  : impl_->open_nccl_on(device, control).connect(control, device, "data"));
   if (!checked) return {data, control};
   const auto check = std::make_shared<CallCheck>(control, std::vector<std::string>{"data", "control"});
   return {impl_->keep(make_checked_communicator(data, check, 0)),
           impl_->keep(make_checked_communicator(control, check, 1))};
 }
 
-Call World::current_call() const { return impl_->thread.current(); }
+Call World::current_call() const {
+  const Call of_mpi = impl_->thread.current();
+  return impl_->nccl ? impl_->nccl->current_call(of_mpi) : of_mpi;
+}
+
+void World::abort_collectives() noexcept {
+  if (impl_->nccl) impl_->nccl->abort();
+}
 
 void World::abort(int code) noexcept {
+  abort_collectives();
   // Below MULTIPLE the communication thread may be inside MPI, where this thread must not follow. A launcher ends the
   // other ranks for a non-zero exit code too, only some tenths of a second later.
   if (impl_->thread_level == MPI_THREAD_MULTIPLE) MPI_Abort(MPI_COMM_WORLD, code);

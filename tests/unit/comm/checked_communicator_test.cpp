@@ -55,6 +55,16 @@ TEST(CheckedCommunicator, NamesTheRankThatCallsSomethingElse) {
       << message;
 }
 
+TEST(CheckedCommunicator, ChecksItsPartsOverPartsOfTheSameRoad) {
+  const std::string message = message_of([](Communicator& group) {
+    const auto part = group.split(7);
+    part->barrier();
+    part->broadcast(at::zeros({4}), group.rank() == 2 ? 1 : 0);
+  });
+  EXPECT_NE(message.find("rank 2 called broadcast from rank 1 of Float [4] on the group/7 (call 1)"), std::string::npos)
+      << message;
+}
+
 TEST(CheckedCommunicator, NamesTheRankWithAnotherShapeDtypeOrReduction) {
   const auto names_rank_two = [](const std::function<void(Communicator&, bool)>& call) {
     const std::string message = message_of([&](Communicator& group) { call(group, group.rank() == 2); });

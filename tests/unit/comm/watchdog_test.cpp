@@ -77,10 +77,19 @@ TEST_F(WatchdogTest, ARankThatHasNotBegunHasLonger) {
   expect_parts(looks(1, {0, 2}), {"rank 1 is lost"});
 }
 
+TEST_F(WatchdogTest, ACollectiveThatHasFailedEndsTheRunAtOnceWithItsSentence) {
+  states_[1]->call.failure = "of another rank";
+  EXPECT_FALSE(looks(3, {0, 1, 2}));
+  states_[0]->call.failure = "all_reduce 40 of the group data failed";
+  expect_parts(looks(1, {0, 1, 2}),
+               {"all_reduce 40 of the group data failed; this rank has waited 3 s in all_reduce 40 "
+                "of the group data at step 8 of finetune; the other ranks' logs"});
+}
+
 TEST_F(WatchdogTest, ALateRankIsNamedOnceTheDeadlineOfAStepIsOver) {
   states_[1]->call.number = 39;
   states_[1]->call.is_over = true;
-  EXPECT_FALSE(looks(31, {0, 1, 2}, kPeriod, 0.5));  // the first look only begins to count
+  EXPECT_FALSE(looks(31, {0, 1, 2}, kPeriod, 0.5));          // the first look only begins to count
   EXPECT_FALSE(looks(1, {0, 1, 2}, kPeriod, 7));             // steps of 7 s may take 35
   EXPECT_FALSE(looks(1, {0, 1, 2}, kPeriod, std::nullopt));  // no step: it may take hours
   expect_parts(looks(1, {0, 1, 2}, kPeriod, 0.5),
@@ -107,8 +116,9 @@ TEST_F(WatchdogTest, ADiskThatDoesNotAnswerIsNamedByItsRankAndStep) {
   EXPECT_FALSE(looks(500, {0, 1, 2}));
   states_[0]->saving = 0;  // has written its part
   EXPECT_FALSE(looks(101, {0, 1, 2}));
-  expect_parts(looks(1, {0, 1, 2}), {"rank 1 (process 1001 on n1) has been writing its part of the checkpoint of step 400",
-                                     "of finetune for 601 s", "safety.save_seconds"});
+  expect_parts(looks(1, {0, 1, 2}),
+               {"rank 1 (process 1001 on n1) has been writing its part of the checkpoint of step 400",
+                "of finetune for 601 s", "safety.save_seconds"});
 }
 
 TEST_F(WatchdogTest, EachCheckpointHasItsOwnTime) {
