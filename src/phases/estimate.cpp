@@ -116,6 +116,7 @@ void RunEstimate::add_sites(Estimate& e) const {
   const auto plan = plan_teams(costs, e.ranks, config.slices);
   const double rows = static_cast<double>(config.batch) / plan.size;
   std::vector<Estimate> teams(static_cast<size_t>(plan.teams), e);
+  int64_t group = 0;  // bytes of the rows among which a site's are shuffled; they are held for one site at a time
   for (size_t i = 0; i < sizes_.sites.size(); ++i) {
     const auto& site = sizes_.sites[i];
     auto& team = teams[static_cast<size_t>(plan.team_of_site[i])];
@@ -125,8 +126,8 @@ void RunEstimate::add_sites(Estimate& e) const {
     team.macs += static_cast<int64_t>(step.macs);
     team.compute_seconds += seconds(step) + seconds(update(numbers));
     team.gradient_bytes += static_cast<int64_t>(bytes(numbers));
-    team.memory_bytes +=
-        static_cast<int64_t>(bytes(kTrained * numbers)) + run_.settings.cache.shuffle_segments * segment_bytes(site);
+    team.memory_bytes += static_cast<int64_t>(bytes(kTrained * numbers));
+    group = std::max(group, run_.settings.cache.shuffle_segments * segment_bytes(site));
     e.checkpoint_bytes += kSaved * static_cast<int64_t>(bytes(numbers));
     if (plan.size == 1) continue;
     const double buckets = std::ceil(bytes(numbers) / train::GradientReducer::kBucketBytes);
@@ -138,7 +139,8 @@ void RunEstimate::add_sites(Estimate& e) const {
   e.compute_seconds = busiest.compute_seconds;
   e.exchange_seconds = busiest.exchange_seconds;
   e.gradient_bytes = busiest.gradient_bytes;
-  e.memory_bytes = busiest.memory_bytes + static_cast<int64_t>(bytes(static_cast<double>(sizes_.dense.numbers)));
+  e.memory_bytes =
+      busiest.memory_bytes + group + static_cast<int64_t>(bytes(static_cast<double>(sizes_.dense.numbers)));
   e.team_ranks = plan.size;
   e.imbalance = plan.imbalance();
 }

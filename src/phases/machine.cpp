@@ -10,19 +10,19 @@ namespace acm::phases {
 namespace {
 
 Machine cpu() {
-  const std::string core = "one core of an Intel Xeon (family 6, model 207), --measure in processor time",
+  const std::string core = "measured by --measure on one core of an Intel Xeon (family 6, model 207)",
                     shared = "two ranks through shared memory, Open MPI 4.1: ", assumed = "assumed: ";
   return {.name = "cpu",
-          .float32_flops = {1.2e11, core},
-          .float64_flops = {4.8e10, core},
-          .memory_bandwidth = {9e9, core},
+          .float32_flops = {1.6e11, core},
+          .float64_flops = {7.9e10, core},
+          .memory_bandwidth = {1.1e10, core},
           .ranks_per_host = {16, assumed + "a host of 16 cores"},
           .host_latency = {4e-7, shared + "half of an all-reduce of 4 bytes"},
           .host_bandwidth = {3.5e9, shared + "all-reduces of 1 MiB"},
           .network_latency = {2e-5, assumed + "TCP over Ethernet"},
           .network_bandwidth = {1.25e9, "10-gigabit Ethernet, nominal"},
-          .write_bandwidth = {1.2e9, "a virtual machine's disk, 1.2 to 1.6 GB/s measured"},
-          .read_bandwidth = {1e9, "a virtual machine's disk, 0.6 to 1.6 GB/s measured"},
+          .write_bandwidth = {5.8e8, core},
+          .read_bandwidth = {1.5e9, core},
           .storage_bandwidth = {2.5e9, assumed + "a file server with two 10-gigabit links"}};
 }
 
