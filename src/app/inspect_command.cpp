@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 // What was found at one place. `state` is "whole", "unfinished" or "damaged".
 struct Finding {
-  std::string kind, path, state = "whole", text;
+  std::string kind, path, state = "whole", text = {};
 };
 
 std::string tensors_text(const io::NamedTensors& tensors) {

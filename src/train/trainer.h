@@ -29,7 +29,7 @@ struct TrainerConfig {
   int64_t warmup_steps = 0;
   int64_t save_every = 200;    // steps; 0: only at a stop
   double save_minutes = 0;     // beside save_every, by the first rank's clock; 0: off
-  Retention retention;
+  Retention retention = {};
   bool go_on_unsaved = false;  // after a save that failed; otherwise it ends the run
   int64_t rollbacks = 0;       // how often numbers that are not finite send training back to the last checkpoint
   int64_t log_every = 20;      // steps to a row

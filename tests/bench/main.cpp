@@ -22,7 +22,7 @@ class Silent final : public benchmark::BenchmarkReporter {
 };
 
 void run_over_ranks(acm::comm::World& world) {
-  const auto groups = world.connect(false);
+  const auto groups = world.connect(at::kCPU, false);
   benchmark::ClearRegisteredBenchmarks();
   acm::bench::register_mpi_collectives(groups.data);
   Silent silent;
