@@ -16,7 +16,8 @@ constexpr double kUpdatePasses = 36;
 // Each value of a pass is written once and read once; the backward pass does that with gradients, and reads the values
 // again.
 constexpr double kForwardPasses = 2, kTrainingPasses = 6;
-// Of prefixes and their distances from the target, operation by operation (AcmLayer::prefixes(), prefix_distances()).
+// Of prefixes and their distances from the target, operation by operation (AcmLayer::prefixes(), prefix_distances());
+// the kernels of the CPU pass fewer.
 constexpr double kLabelPasses = 9;
 // Multiply-accumulates of a training step over those of its forward pass: each product has two gradients.
 constexpr double kTraining = 3;

@@ -37,20 +37,20 @@ io::SegmentData segment() {
   return data;
 }
 
-// The same bytes in one piece of memory, and a plain file of them.
+// The same bytes in one piece of memory, and a plain file of them, made anew and durably as a segment is.
 class PlainFile {
  public:
-  PlainFile(const std::filesystem::path& path, int64_t bytes)
-      : file_(path, FileHandle::Mode::kMake), bytes_(at::empty({bytes}, at::kByte).fill_(42)) {}
+  PlainFile(std::filesystem::path path, int64_t bytes)
+      : path_(std::move(path)), bytes_(at::empty({bytes}, at::kByte).fill_(42)) {}
   void write() const {
-    file_.write(bytes_.const_data_ptr(), bytes_.numel(), 0);
-    file_.sync();
+    AtomicFile file(path_);
+    FileHandle(file.partial(), FileHandle::Mode::kWrite).write(bytes_.const_data_ptr(), bytes_.numel(), 0);
+    file.commit();
   }
-  void read() { FileHandle(path(), FileHandle::Mode::kRead).read(bytes_.mutable_data_ptr(), bytes_.numel(), 0); }
+  void read() { FileHandle(path_, FileHandle::Mode::kRead).read(bytes_.mutable_data_ptr(), bytes_.numel(), 0); }
 
  private:
-  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(file_.descriptor()); }
-  FileHandle file_;
+  std::filesystem::path path_;
   at::Tensor bytes_;
 };
 
