@@ -12,7 +12,7 @@ mount_small() {
 }
 
 begin_kind 'too little memory (a limit on the address space)' 'exit 71, says so'
-large=(--set pretrain.batch=4000 --set pretrain.steps=2)
+large=(--set pretrain.batch=20000 --set pretrain.steps=2)
 peak=0
 "$ACM_BUILD/acm_dist" --phase 0 --config "$tiny" --set run_dir=measured "${settings[@]}" >/dev/null 2>&1 &
 job=$!
