@@ -10,17 +10,6 @@
 namespace acm {
 namespace {
 
-int64_t parts_of(int64_t rows, int64_t most) { return (rows + most - 1) / most; }
-
-// work(block) for the blocks of `rows` rows, shared among threads.
-template <typename Work>
-void share_blocks(int64_t rows, const Work& work) {
-  nn::share_among_threads(parts_of(rows, kBlockRows), [&](int64_t block) {
-    const int64_t first = block * kBlockRows;
-    work(first, std::min(kBlockRows, rows - first));
-  });
-}
-
 float* row(const at::Tensor& matrix, int64_t index) {
   return matrix.defined() ? matrix.mutable_data_ptr<float>() + index * matrix.size(1) : nullptr;
 }
@@ -33,7 +22,7 @@ MixedPass mixed_by_kernels(const at::Tensor& tokens, const at::Tensor& shares, c
   const auto options = tokens.options().requires_grad(false);
   const MixedPass pass{at::empty({rows, width}, options), at::empty({rows, hidden}, options),
                        learners.gelu ? at::empty({rows, hidden}, options) : at::Tensor()};
-  share_blocks(rows, [&](int64_t first, int64_t count) {
+  nn::share_rows_among_threads(rows, kBlockRows, [&](int64_t first, int64_t count) {
     const at::Tensor scaled = at::empty({count, hidden}, options);
     float *values = row(pass.values, first), *output = row(pass.output, first);
     run_first_layer(learners, row(tokens, first), count, values, row(pass.slopes, first));
@@ -55,7 +44,7 @@ MixedGradients mixed_gradients_by_kernels(const at::Tensor& tokens, const at::Te
   const at::Tensor space = at::empty({2, std::min(rows, kChunkRows), hidden}, pass.values.options());
   const at::Tensor scaled = space.select(0, 0), of_values = space.select(0, 1);
   for_each_part(rows, kChunkRows, [&](int64_t chunk, int64_t chunk_rows) {
-    share_blocks(chunk_rows, [&](int64_t block, int64_t count) {
+    nn::share_rows_among_threads(chunk_rows, kBlockRows, [&](int64_t block, int64_t count) {
       const int64_t first = chunk + block;
       const float *values = row(pass.values, first), *factors = row(shares, first);
       nn::multiply(count, hidden, width, {row(of_output, first), width}, {learners.w2, width, true},

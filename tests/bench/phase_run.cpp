@@ -1,9 +1,8 @@
 #include "bench/phase_run.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 
+#include "data/stack.h"
 #include "nn/random_tensor.h"
 #include "phases/learner_start.h"
 #include "phases/pretrain.h"
@@ -54,18 +53,7 @@ data::Sample RandomImages::get(int64_t index, StreamKey) const {
 }
 
 data::Batch RandomImages::collate(std::span<const data::Sample> samples) const {
-  std::vector<at::Tensor> images;
-  std::vector<int64_t> labels, positions;
-  for (const auto& sample : samples) {
-    images.push_back(sample.input);
-    labels.push_back(sample.label);
-    positions.push_back(sample.position);
-  }
-  data::Batch batch;
-  batch.inputs = at::stack(images);
-  batch.labels = at::tensor(labels);
-  batch.positions = at::tensor(positions);
-  return batch;
+  return data::stack(samples);
 }
 
 data::Batch RandomImages::all() const {

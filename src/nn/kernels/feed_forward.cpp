@@ -21,8 +21,7 @@ int64_t quotient_up(int64_t dividend, int64_t divisor) { return (dividend + divi
 void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work) {
   if (rows == 0) return;
   const int64_t height = even_height(rows, most_block_rows(rows, columns));
-  share_among_threads(quotient_up(rows, height),
-                      [&](int64_t block) { work(block * height, std::min(height, rows - block * height)); });
+  share_rows_among_threads(rows, height, work);
 }
 
 }  // namespace
@@ -49,6 +48,11 @@ void share_among_threads(int64_t count, const std::function<void(int64_t)>& work
       for (int64_t i = thread; i < count; i += threads) work(i);
     }
   });
+}
+
+void share_rows_among_threads(int64_t rows, int64_t height, const std::function<void(int64_t, int64_t)>& work) {
+  share_among_threads(quotient_up(rows, height),
+                      [&](int64_t block) { work(block * height, std::min(height, rows - block * height)); });
 }
 
 int64_t most_block_rows(int64_t rows, int64_t columns) {

@@ -44,5 +44,7 @@ void run_block(const FeedForward& layer, const float* in, int64_t rows, float* s
 // Calls work(i) for every i below `count`, thread t of all threads for i = t, t + threads, ...; the products of a call
 // run on its thread alone.
 void share_among_threads(int64_t count, const std::function<void(int64_t)>& work);
+// The same for blocks of at most `height` rows of `rows`: work(first row, rows of the block).
+void share_rows_among_threads(int64_t rows, int64_t height, const std::function<void(int64_t, int64_t)>& work);
 
 }  // namespace acm::nn

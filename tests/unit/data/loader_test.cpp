@@ -5,8 +5,6 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +18,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/stopwatch.h"
+#include "data/stack.h"
 #include "unit/core/expect_error.h"
 #include "unit/core/scratch.h"
 
@@ -236,20 +235,7 @@ TEST(Loader, PixelsAreTheSameForAnyThreadsAndSlices) {
       return {at::full({2, 4, 4}, static_cast<double>(index) + random_uniform(key, 0), at::kFloat), index % 3, index,
               0};
     }
-    Batch collate(std::span<const Sample> samples) const override {
-      std::vector<at::Tensor> inputs;
-      std::vector<int64_t> labels, positions;
-      for (const Sample& sample : samples) {
-        inputs.push_back(sample.input);
-        labels.push_back(sample.label);
-        positions.push_back(sample.position);
-      }
-      Batch batch;
-      batch.inputs = at::stack(inputs);
-      batch.labels = at::tensor(labels);
-      batch.positions = at::tensor(positions);
-      return batch;
-    }
+    Batch collate(std::span<const Sample> samples) const override { return stack(samples); }
     int64_t classes() const override { return 3; }
     std::array<int64_t, 3> input_shape() const override { return {2, 4, 4}; }
     Json identity() const override { return {}; }

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 
 #include <atomic>
 #include <functional>
@@ -10,6 +8,7 @@
 
 #include "core/digest.h"
 #include "core/file.h"
+#include "data/stack.h"
 #include "nn/random_tensor.h"
 #include "phases/pretrain.h"
 #include "phases/run.h"
@@ -31,20 +30,7 @@ class SmallImages final : public data::DataSource {
     image.add_(0.1 * random_uniform(augmentation, 0));
     return {.input = image, .label = index % classes()};
   }
-  data::Batch collate(std::span<const data::Sample> samples) const override {
-    std::vector<at::Tensor> images;
-    std::vector<int64_t> labels, positions;
-    for (const auto& sample : samples) {
-      images.push_back(sample.input);
-      labels.push_back(sample.label);
-      positions.push_back(sample.position);
-    }
-    data::Batch batch;
-    batch.inputs = at::stack(images);
-    batch.labels = at::tensor(labels);
-    batch.positions = at::tensor(positions);
-    return batch;
-  }
+  data::Batch collate(std::span<const data::Sample> samples) const override { return data::stack(samples); }
   int64_t classes() const override { return 3; }
   std::array<int64_t, 3> input_shape() const override { return {1, 8, 8}; }
   Json identity() const override { return Json::object({{"small images", samples_}}); }
