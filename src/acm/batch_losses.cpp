@@ -12,6 +12,11 @@ namespace {
 
 constexpr double kInsideLog = 1e-20;  // the authors' code; its slope at a share of 0 is 46.05 (method.md 5)
 
+// Beside `like`. A device takes them without the host waiting for it, as at::tensor() would.
+at::Tensor constants(const std::vector<double>& values, const at::Tensor& like) {
+  return at::tensor(values, at::kDouble).to(like.options(), /*non_blocking=*/true);
+}
+
 // - mean over samples and sites of H(shares) / log(number of bins). A bin that a site does not allow is empty and adds
 // nothing.
 at::Tensor entropy_term(const at::Tensor& counts, const at::Tensor& tokens, const SiteCosts& costs, EntropyBins bins) {
@@ -22,7 +27,7 @@ at::Tensor entropy_term(const at::Tensor& counts, const at::Tensor& tokens, cons
   }
   const at::Tensor shares = counts / tokens.view({-1, 1, 1});
   const at::Tensor minus_entropy = (shares * (shares + kInsideLog).log()).sum(-1);  // [samples, sites]
-  return (minus_entropy * at::tensor(weights, counts.options())).mean();
+  return (minus_entropy * constants(weights, counts)).mean();
 }
 
 }  // namespace
@@ -44,7 +49,7 @@ BatchTerms batch_terms(const at::Tensor& counts, const at::Tensor& token_counts,
       static_cast<int64_t>(costs.min_k.size()) == sites && static_cast<int64_t>(costs.learner_costs.size()) == sites,
       "costs must speak of every site");
   const at::Tensor tokens = token_counts.to(counts.options());
-  const at::Tensor learner_costs = at::tensor(costs.learner_costs, counts.options());
+  const at::Tensor learner_costs = constants(costs.learner_costs, counts);
 
   // Whole numbers are added first and divided once, so equal shares are equal bits and |0| keeps its slope of 0.
   const at::Tensor chosen = (counts * at::arange(learners + 1, counts.options())).sum(-1);  // [samples, sites]

@@ -47,7 +47,7 @@ CostModel cost_model(nn::Backbone& model) {
 at::Tensor sample_macs(const CostModel& model, const at::Tensor& chosen, const at::Tensor& token_counts,
                        const at::Tensor& static_macs) {
   const int64_t per_token = std::accumulate(model.gate_costs.begin(), model.gate_costs.end(), model.kept_site_macs);
-  const at::Tensor learner_costs = at::tensor(model.learner_costs, chosen.options());
+  const at::Tensor learner_costs = at::tensor(model.learner_costs).to(chosen.options());
   return static_macs + token_counts * per_token + (chosen * learner_costs).sum(1);
 }
 

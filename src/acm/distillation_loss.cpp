@@ -32,13 +32,26 @@ at::Tensor prefix_errors(const at::Tensor& hidden, const at::Tensor& target, con
   return errors;
 }
 
+// PrefixLoss where tensors live: the host need not know the sum.
+struct LossOfPrefixes {
+  at::Tensor squares;  // float64 scalar
+  LearnerGradients half_gradients;
+};
+
+LossOfPrefixes by_kernels(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights,
+                          bool nested) {
+  PrefixLoss loss = prefix_loss_by_kernels(tokens, target, weights, nested);
+  return {at::scalar_tensor(loss.squares, at::kDouble), std::move(loss.half_gradients)};
+}
+
 // The gradient of learner n's output is twice the sum of E_m over m >= n (nested), or twice E_n (greedy). As in
 // PrefixLoss, half of it.
-PrefixLoss prefix_loss(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights, bool nested) {
+LossOfPrefixes by_operations(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights,
+                             bool nested) {
   const int64_t learners = weights.learners, width = weights.w2.size(0) / learners;
   const at::Tensor before = at::addmm(weights.b1, tokens, weights.w1), hidden = apply(weights.activation, before);
   const at::Tensor errors = prefix_errors(hidden, target, weights);
-  PrefixLoss loss{ordered_sum_of_squares(errors).item<double>(), LearnerGradients::zeros(weights)};
+  LossOfPrefixes loss{ordered_sum_of_squares(errors), LearnerGradients::zeros(weights)};
   auto& [w1_gradient, b1_gradient, w2_gradient, b2_gradient] = loss.half_gradients;
   at::Tensor hidden_gradient = at::empty_like(hidden), output_gradient = at::zeros_like(target);
   for (int64_t n = learners - 1; n >= 0; --n) {
@@ -63,11 +76,11 @@ struct DistillationLoss : torch::autograd::Function<DistillationLoss> {
                             const at::Tensor& target, int64_t learners, int64_t activation, bool nested, double scale) {
     const LearnerWeights weights{w1, b1, w2, b2.value_or(at::Tensor()), learners, static_cast<Activation>(activation)};
     const bool kernels = nn::kernels_apply({tokens, target, w1, b1, w2, weights.b2});
-    const PrefixLoss loss = (kernels ? prefix_loss_by_kernels : prefix_loss)(tokens, target, weights, nested);
+    const LossOfPrefixes loss = (kernels ? by_kernels : by_operations)(tokens, target, weights, nested);
     context->saved_data["scale"] = scale;
     const LearnerGradients& halves = loss.half_gradients;
     context->save_for_backward({halves.w1, halves.b1, halves.w2, halves.b2});
-    return at::scalar_tensor(loss.squares * scale, tokens.options().dtype(at::kDouble));
+    return loss.squares * scale;
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,

@@ -100,19 +100,20 @@ std::string text_of(const Options& options, const Json& evaluation) {
 }  // namespace
 
 int evaluate_command(const Options& options, const LoadedSettings& loaded, const comm::World& world,
-                     comm::Groups groups) {
+                     comm::Groups groups, at::Device device) {
   const auto& settings = loaded.settings;
   const bool speaks = groups.control.is_root();
   set_threads(settings.threads, world.place().local_size);
   auto request = load_request(options, settings, groups.control);
+  request.model.backbone->to(device);
   Log log({}, speaks);
   TerminalProgress terminal(log, TerminalProgress::is_terminal());
   SilentProgress silent;
   Progress& progress = speaks && !options.quiet ? static_cast<Progress&>(terminal) : silent;
   SampleFetching fetching(settings.data, share_of_cores(world.place().local_size), log);
   const auto task = nn::make_classification();
-  const phases::Evaluator evaluator{*task, settings.evaluate.micro_batch, groups.control, progress,
-                                    fetching.fetching()};
+  const phases::Evaluator evaluator{*task,    settings.evaluate.micro_batch, groups.control,
+                                    progress, fetching.fetching(device),     device};
   if (!options.budgets.empty()) {
     const Json rows = evaluate_budgets(request, evaluator, log);
     if (speaks) std::cout << (options.json ? rows.dump(1) + "\n" : budget_table(rows.as_array())) << std::flush;

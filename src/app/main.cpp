@@ -1,5 +1,6 @@
 #include <iostream>
 
+#include "app/device.h"
 #include "app/estimate_command.h"
 #include "app/evaluate_command.h"
 #include "app/export_command.h"
@@ -44,11 +45,14 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
     if (groups.control.is_root()) std::cout << config::print(loaded->fields, loaded->origins) << std::flush;
     return 0;
   }
+  const auto device = app::choose_device(loaded->settings.device, world.place(), groups.control);
+  app::set_deterministic(loaded->settings.deterministic);
   if (options.command == app::Options::Command::kEvaluate)
-    return app::evaluate_command(options, *loaded, world, groups);
+    return app::evaluate_command(options, *loaded, world, groups, device);
   if (options.command == app::Options::Command::kEstimate)
     return app::estimate_command(options, *loaded, world, groups);
-  return app::train_command(options, *loaded, world, groups, signals);
+  const auto training = device.is_cpu() || options.dry_run ? groups : world.connect(device, kChecked);
+  return app::train_command(options, *loaded, world, training, signals, device);
 }
 
 // One sentence to standard error. An error that all ranks hold is rank 0's to print, and all leave in order; one that

@@ -26,7 +26,10 @@ class SampleFetching {
   SampleFetching(const data::DataConfig& config, int cores, Log& log);
   // Collective. Says on rank 0 how often a sample that could not be read was replaced on any rank, where one was.
   void report(comm::Communicator& group, Log& log) const;
-  data::Fetching fetching() { return {threads_, bad_samples_ ? &*bad_samples_ : nullptr}; }
+  // For a model on `device`.
+  data::Fetching fetching(at::Device device) {
+    return {threads_, bad_samples_ ? &*bad_samples_ : nullptr, !device.is_cpu()};
+  }
 
  private:
   int threads_;

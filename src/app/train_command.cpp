@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "app/device.h"
 #include "app/plan.h"
 #include "app/samples.h"
 #include "app/table.h"
@@ -138,7 +139,8 @@ void log_lock(const FileLock& lock, Log& log) {
   if (!lock.is_held())
     log.warn("the file system of the run folder has no locks: a second run in it would not be noticed");
   if (!lock.previous().empty())
-    log.info("the last start in this folder, " + lock.previous() + ", did not end in order; going on from what it saved");
+    log.info("the last start in this folder, " + lock.previous() +
+             ", did not end in order; going on from what it saved");
 }
 
 // The end of a rank whose run cannot go on. It calls neither MPI nor destructors: threads may be anywhere.
@@ -154,15 +156,15 @@ std::function<void(const std::string&)> give_up_call(comm::World& world, Log& lo
 void log_start(const Run& run, const comm::World& world, int threads) {
   const auto& place = world.place();
   run.log.info("acm_dist " + version() + ", " + std::to_string(place.size) + " rank(s), " +
-               std::to_string(place.local_size) + " on " + place.host + ", CPU, " + std::to_string(threads) +
-               " thread(s) a rank, " + comm::World::library_version());
+               std::to_string(place.local_size) + " on " + place.host + ", " + device_text(run.device) + ", " +
+               std::to_string(threads) + " thread(s) a rank, " + comm::World::library_version());
   run.log.info("data: " + samples_line(run) + "; run folder " + run.folder.root().string());
 }
 
 }  // namespace
 
 int train_command(const Options& options, const LoadedSettings& loaded, comm::World& world, comm::Groups groups,
-                  StopSignals& signals) {
+                  StopSignals& signals, at::Device device) {
   const auto& settings = loaded.settings;
   auto& control = groups.control;
   const phases::RunFolder folder(settings.run_dir);
@@ -191,10 +193,9 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
     log = std::make_unique<Log>(options.dry_run ? std::filesystem::path() : folder.log(control.rank()),
                                 control.is_root());
     const auto alive = options.dry_run ? std::filesystem::path() : folder.alive();
-    const auto limits = comm::WatchdogLimits{
-        .silent_seconds = settings.safety.silent_seconds,
-        .late_seconds = settings.safety.late_seconds,
-        .save_seconds = settings.safety.save_seconds};
+    const auto limits = comm::WatchdogLimits{.silent_seconds = settings.safety.silent_seconds,
+                                             .late_seconds = settings.safety.late_seconds,
+                                             .save_seconds = settings.safety.save_seconds};
     beat = std::make_unique<comm::Beat>(alive, control.rank(), control.size(), start,
                                         comm::Beat::Calls{.on_stop = [&] { signals.request_stop(); },
                                                           .call = [&] { return world.current_call(); },
@@ -221,9 +222,10 @@ int train_command(const Options& options, const LoadedSettings& loaded, comm::Wo
                 *data.train,
                 *data.test,
                 *task,
-                fetching.fetching(),
+                fetching.fetching(device),
                 data.calibration.get(),
-                [&](double seconds) { time.note_save(seconds); }};
+                [&](double seconds) { time.note_save(seconds); },
+                device};
   comm::together(control, [&] { check_inputs(run, wanted, options.config.string()); });
   if (options.dry_run) {
     comm::together(control, [&] {

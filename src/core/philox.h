@@ -21,4 +21,17 @@ constexpr PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
+// Number `index` of the stream of a key: 64 bits, and a double in the open interval (0, 1). (k + 1/2) / 2^52: with one
+// bit more the largest would round to 1.
+constexpr uint64_t joined(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
+constexpr double open_unit(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
+constexpr PhiloxCounter philox_words(uint64_t key, uint64_t index) {
+  return philox4x32_10({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), 0, 0},
+                       {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)});
+}
+constexpr double philox_uniform(uint64_t key, uint64_t index) {
+  const PhiloxCounter words = philox_words(key, index);
+  return open_unit(joined(words[0], words[1]));
+}
+
 }  // namespace acm

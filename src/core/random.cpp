@@ -23,11 +23,6 @@ constexpr uint64_t mix(uint64_t bits) {
   return bits ^ (bits >> 31);
 }
 
-constexpr uint64_t join(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
-
-// (k + 1/2) / 2^52: with one bit more the largest value would round to 1.
-constexpr double open_unit(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
-
 }  // namespace
 
 StreamKey StreamKey::with(uint64_t number) const { return StreamKey(mix(mix(value_ ^ kNumberDomain) + number)); }
@@ -38,22 +33,19 @@ StreamKey StreamKey::with(std::string_view name) const {
   return StreamKey(mix(value ^ name.size()));
 }
 
-std::array<uint32_t, 4> philox(StreamKey key, uint64_t counter) {
-  return philox4x32_10({static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32), 0, 0},
-                       {static_cast<uint32_t>(key.value()), static_cast<uint32_t>(key.value() >> 32)});
-}
+std::array<uint32_t, 4> philox(StreamKey key, uint64_t counter) { return philox_words(key.value(), counter); }
 
 uint64_t random_bits(StreamKey key, uint64_t index) {
   const auto words = philox(key, index);
-  return join(words[0], words[1]);
+  return joined(words[0], words[1]);
 }
 
-double random_uniform(StreamKey key, uint64_t index) { return open_unit(random_bits(key, index)); }
+double random_uniform(StreamKey key, uint64_t index) { return philox_uniform(key.value(), index); }
 
 double random_normal(StreamKey key, uint64_t index) {
   const auto words = philox(key, index);
-  const double radius = std::sqrt(-2.0 * std::log(open_unit(join(words[0], words[1]))));
-  return radius * std::cos(2.0 * std::numbers::pi * open_unit(join(words[2], words[3])));
+  const double radius = std::sqrt(-2.0 * std::log(open_unit(joined(words[0], words[1]))));
+  return radius * std::cos(2.0 * std::numbers::pi * open_unit(joined(words[2], words[3])));
 }
 
 uint64_t random_below(StreamKey key, uint64_t index, uint64_t bound) {

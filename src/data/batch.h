@@ -9,10 +9,11 @@ struct Batch {
   at::Tensor inputs;  // images [samples, channels, height, width]; waveforms [samples, time]
   at::Tensor
       lengths;  // int64 [samples]: valid extent of each input along its last axis; undefined where nothing is padded
-  at::Tensor labels;     // int64 [samples]
-  at::Tensor targets;    // float32 [samples, classes]: soft targets where samples are mixed or labels smoothed;
-                         // undefined: labels alone
-  at::Tensor positions;  // int64 [samples]: places in the schedule, the key of a sample's randomness
+  at::Tensor labels;   // int64 [samples]
+  at::Tensor targets;  // float32 [samples, classes]: soft targets where samples are mixed or labels smoothed;
+                       // undefined: labels alone
+  at::Tensor
+      positions;  // int64 [samples], always on the host: places in the schedule, the key of a sample's randomness
   int64_t samples() const { return positions.numel(); }
 };
 

@@ -1,8 +1,10 @@
 #include "data/batch_queue.h"
 
+#include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
 
 #include <condition_variable>
+#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -18,6 +20,16 @@ namespace {
 // One batch is filled while the next one is taken or waits to be; more would only hold memory. Where batches are
 // smaller than the team of threads, as many as give each thread its next sample.
 constexpr size_t kBatches = 2, kSamplesPerThread = 2;
+
+// What a device reads of the batch. A plain copy: an operator would start threads of its own under each of ours.
+void pin(Batch& batch) {
+  for (at::Tensor* tensor : {&batch.inputs, &batch.lengths, &batch.labels, &batch.targets}) {
+    if (!tensor->defined()) continue;
+    const at::Tensor pinned = at::empty(tensor->sizes(), tensor->options().pinned_memory(true));
+    std::memcpy(pinned.mutable_data_ptr(), tensor->const_data_ptr(), tensor->nbytes());
+    *tensor = pinned;
+  }
+}
 
 // A batch that is being made. Its fields are guarded by the queue's mutex, but for `samples`, each of which belongs to
 // the thread that fetches it until all are there.
@@ -161,6 +173,7 @@ struct BatchQueue::Impl {
       std::vector<Sample> samples;
       for (auto& fetched : job.samples) samples.push_back(std::move(fetched.sample));
       job.batch = make_batch(source_, schedule_, views_, samples);
+      if (fetching_.pinned) pin(job.batch);
       return {};
     } catch (...) {
       return std::current_exception();

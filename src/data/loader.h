@@ -16,6 +16,7 @@ namespace acm::data {
 struct Fetching {
   int threads = 1;
   BadSamples* bad_samples = nullptr;  // null: a sample that cannot be read is an error; else the next stands in for it
+  bool pinned = false;  // batches lie in memory that a device copies from while the host goes on; needs a device
 };
 
 // What is random in the samples that a loader serves.

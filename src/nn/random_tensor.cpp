@@ -3,7 +3,17 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
+
+#ifdef ACM_WITH_CUDA
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "core/error.h"
+#include "nn/cuda/token_uniform.h"
+#endif
 
 namespace acm::nn {
 namespace {
@@ -27,6 +37,34 @@ double truncated_normal(StreamKey key, uint64_t index) {
   return value;
 }
 
+// A stream for each sample.
+std::vector<StreamKey> streams_of(StreamKey key, const at::Tensor& positions, size_t site) {
+  const at::Tensor places = positions.contiguous();
+  std::vector<StreamKey> streams;
+  for (const int64_t place : std::span(places.const_data_ptr<int64_t>(), static_cast<size_t>(places.numel())))
+    streams.push_back(key.with(static_cast<uint64_t>(place)).with(site));
+  return streams;
+}
+
+#ifdef ACM_WITH_CUDA
+at::Tensor token_uniform_on_gpu(const std::vector<StreamKey>& streams, int64_t tokens, int64_t columns,
+                                at::Device device) {
+  const auto samples = static_cast<int64_t>(streams.size());
+  const at::Tensor keys = at::empty({samples}, at::TensorOptions().dtype(at::kLong).pinned_memory(true));
+  std::ranges::transform(streams, keys.mutable_data_ptr<int64_t>(),
+                         [](StreamKey stream) { return static_cast<int64_t>(stream.value()); });
+  const at::Tensor there = keys.to(device, at::kLong, /*non_blocking=*/true);
+  const at::Tensor out = at::empty({samples, tokens, columns}, there.options().dtype(at::kDouble));
+  const c10::impl::VirtualGuardImpl gpu(device.type());
+  const char* failure =
+      fill_token_uniform(there.const_data_ptr<int64_t>(), samples, tokens * columns, out.mutable_data_ptr<double>(),
+                         gpu.getStreamNativeHandle(gpu.getStream(device)));
+  if (failure)
+    throw Error(Fault::kResource, std::string("cannot draw random numbers on a GPU: CUDA says '") + failure + "'");
+  return out;
+}
+#endif
+
 }  // namespace
 
 void fill_uniform(at::Tensor& tensor, StreamKey key, double low, double high) {
@@ -37,17 +75,20 @@ void fill_normal(at::Tensor& tensor, StreamKey key, double std) {
   fill(tensor, [=](uint64_t i) { return std * truncated_normal(key, i); });
 }
 
-at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site, int64_t tokens, int64_t columns) {
-  const at::Tensor places = positions.cpu().contiguous();
-  const int64_t* place = places.const_data_ptr<int64_t>();
-  const at::Tensor out = at::empty({places.numel(), tokens, columns}, at::kDouble);
+at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site, int64_t tokens, int64_t columns,
+                         at::Device device) {
+  TORCH_CHECK(positions.is_cpu(), "positions lie on the host");
+  const std::vector<StreamKey> streams = streams_of(key, positions, site);
+  const auto samples = static_cast<int64_t>(streams.size());
+#ifdef ACM_WITH_CUDA
+  if (device.is_cuda()) return token_uniform_on_gpu(streams, tokens, columns, device);
+#endif
+  const at::Tensor out = at::empty({samples, tokens, columns}, at::kDouble);
   double* value = out.mutable_data_ptr<double>();
   const auto numbers = static_cast<uint64_t>(tokens * columns);
-  for (int64_t sample = 0; sample < places.numel(); ++sample) {
-    const StreamKey stream = key.with(static_cast<uint64_t>(place[sample])).with(site);
+  for (const StreamKey stream : streams)
     for (uint64_t i = 0; i < numbers; ++i) *value++ = random_uniform(stream, i);
-  }
-  return out;
+  return out.to(device, at::kDouble, /*non_blocking=*/true);
 }
 
 }  // namespace acm::nn

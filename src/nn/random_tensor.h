@@ -13,6 +13,8 @@ void fill_normal(at::Tensor& tensor, StreamKey key, double std);  // truncated a
 
 // Numbers in (0, 1) for the tokens of a batch, [samples, tokens, columns], float64: keyed by (key, position of the
 // sample, site), then token and column, so that neither padding nor the split of the batch changes a token's noise.
-at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site, int64_t tokens, int64_t columns);
+// `positions` lie on the host; the numbers are on `device`, and the host does not wait for them.
+at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site, int64_t tokens, int64_t columns,
+                         at::Device device = at::kCPU);
 
 }  // namespace acm::nn

@@ -38,7 +38,8 @@ class Recorder {
 // What a token module may know and tell in one forward pass.
 struct TokenContext {
   at::Tensor valid;      // bool [samples, tokens]; undefined: every token is valid
-  at::Tensor positions;  // int64 [samples]: places in the schedule, part of the key of every sample's noise
+  at::Tensor positions;  // int64 [samples], on the host: places in the schedule, part of the key of every
+                         // sample's noise
   StreamKey noise;       // of (seed, step)
   bool training = false;
   bool gate_task_gradient = true;  // method.md 2: whether the output carries gradient to the gates

@@ -66,8 +66,8 @@ at::Tensor Allocation::errors_of_first(const Run& run, CacheReader& reader, size
   std::vector<at::Tensor> parts;
   for (const auto& part : reader.first_samples(samples)) {
     const auto rows = reader.rows(sites_[site].site->name, {part});
-    const auto inputs = rows.input.to(run.settings.dtype()).split(kRowsAtOnce),
-               outputs = rows.output.to(run.settings.dtype()).split(kRowsAtOnce);
+    const auto inputs = rows.input.to(run.device, run.settings.dtype()).split(kRowsAtOnce),
+               outputs = rows.output.to(run.device, run.settings.dtype()).split(kRowsAtOnce);
     for (size_t i = 0; i < inputs.size(); ++i) {
       const SingleThreadIfShort guard(std::min({inputs[i].size(0), layer.shape().width, layer.shape().learner_width}),
                                       inputs[i].scalar_type());
@@ -131,7 +131,7 @@ at::Tensor Allocation::logits_of_first(const Run& run, CacheReader& reader, size
   for (const auto& part : reader.first_samples(samples)) {
     const auto rows = reader.rows(sites_[site].site->name, {part});
     const SingleThreadIfShort guard(0, run.settings.dtype());  // gates are narrow
-    parts.push_back(layer.gate()->forward(rows.input.to(run.settings.dtype())));
+    parts.push_back(layer.gate()->forward(rows.input.to(run.device, run.settings.dtype())));
   }
   return at::cat(parts);
 }
@@ -170,8 +170,8 @@ void Allocation::report(const Run& run, int64_t samples, double share) const {
   constexpr double kMissed = 5e-3;
   const double wanted = run.settings.gating.label_share * run.settings.acm.budget, price = price_.item<double>();
   run.log.info("labels of the first " + std::to_string(samples) + " samples spend " + text(share) +
-               " of the learners' cost at a price of " + text(price) +
-               "; gating.label_share of acm.budget is " + text(wanted));
+               " of the learners' cost at a price of " + text(price) + "; gating.label_share of acm.budget is " +
+               text(wanted));
   if (std::abs(share - wanted) > kMissed)
     run.log.warn("no price makes the labels spend gating.label_share of acm.budget = " + text(wanted) +
                  ": they spend " + text(share) + (price > 0 ? "" : ", and more learners would not lessen any error"));

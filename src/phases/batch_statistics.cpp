@@ -56,7 +56,7 @@ void BatchStatistics::gather(std::span<const SliceStatistics> mine) {
   terms_ = batch_terms(global, all.select(1, all.size(1) - 1).to(at::kLong), costs_, beta_, bins_);
   const auto total = weights_[0] * terms_.budget + weights_[1] * terms_.entropy + weights_[2] * terms_.diversity;
   total.backward();
-  weighted_ = total.item<double>();
+  weighted_ = total.detach();
   gradient_ = global.grad();
 }
 

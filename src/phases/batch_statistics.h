@@ -32,9 +32,9 @@ class BatchStatistics {
   // nothing.
   at::Tensor surrogate(const data::Slice& slice, const at::Tensor& counts) const;
 
-  // Values over the gathered global batch.
+  // Values over the gathered global batch; weighted(): their weighted sum, float64, without gradient.
   const BatchTerms& terms() const { return terms_; }
-  double weighted() const { return weighted_; }
+  const at::Tensor& weighted() const { return weighted_; }
 
  private:
   SiteCosts costs_;
@@ -45,8 +45,7 @@ class BatchStatistics {
   comm::Communicator& group_;
   int cut_unit_;
   BatchTerms terms_;
-  double weighted_ = 0;
-  at::Tensor gradient_;  // [batch, sites, learners + 1]
+  at::Tensor weighted_, gradient_;  // [batch, sites, learners + 1]
 };
 
 // The statistics of one forward pass whose choices `recorder` took.

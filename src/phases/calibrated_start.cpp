@@ -35,6 +35,7 @@ void calibrate_start(nn::Backbone& model, double budget, const std::function<std
       const auto part = chosen_and_tokens(statistics);
       sums = sums.defined() ? sums + part : part;
     }
+    sums = sums.cpu();
     group.all_reduce(sums, comm::ReduceOp::kSum)->wait();
     const int64_t sites = sums.numel() - 1;
     return learner_share(costs, sums.narrow(0, 0, sites), sums[sites].item<int64_t>());

@@ -43,7 +43,8 @@ Calibration calibrate(Model& model, const std::string& name, const data::DataSou
                                      " of the learners' cost; ask for that or more");
   GateShift gates(*model.backbone);
   SilentProgress silent;  // a line a budget says enough
-  const Evaluator quietly{evaluator.task, evaluator.micro_batch, evaluator.group, silent, evaluator.fetching};
+  const Evaluator quietly{evaluator.task, evaluator.micro_batch, evaluator.group,
+                          silent,         evaluator.fetching,    evaluator.device};
   int probes = 0;
   ShiftSearch search(
       [&](double shift) {

@@ -11,6 +11,7 @@
 #include "core/file.h"
 #include "core/stopwatch.h"
 #include "phases/model_fit.h"
+#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 #include "phases/single_thread.h"
 #include "phases/token_choice.h"
@@ -49,7 +50,7 @@ Capture::Capture(const Run& run)
       teacher_(load_teacher(run)),
       schedule_(run.train_data.size(), run.settings.cache.micro_batch, run.key().with("capture")) {
   check_fits(teacher_, teacher_model(run.settings, run.folder), run.train_data);
-  teacher_.backbone->to(run.settings.dtype());
+  teacher_.backbone->to(run.device, run.settings.dtype());
   teacher_.backbone->eval();
   const auto layout = cache_layout(run, *teacher_.backbone, teacher_.digest);
   need_ = cache_need(run, layout, tokens_of_first_sample(run, *teacher_.backbone));
@@ -75,8 +76,8 @@ io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
   const int64_t first = layout.first_sample(segment), samples = layout.samples_in(segment);
   std::vector<SiteRows> sites(layout.sites.size());
   for (int64_t done = 0; done < samples; done += config.micro_batch) {
-    const auto batch = loader.next();
-    const auto counts = teacher_.backbone->token_counts(batch);
+    const auto batch = on_device(loader.next(), run_.device);
+    const auto counts = teacher_.backbone->token_counts(batch).cpu();
     const SingleThreadIfShort guard(std::min(counts.sum().item<int64_t>(), layout.sites.front().input_width), dtype());
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);
     nn::TokenContext context;
@@ -92,8 +93,8 @@ io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
                                     "shortest has");
     const auto kept = [&](const at::Tensor& activations, const std::string& site) {
       auto rows = packed(activations, context.valid);
-      if (tokens.rows.defined()) rows = rows.index_select(0, tokens.rows);
-      return stored(rows.narrow(0, 0, wanted * need_.tokens), layout.dtype, site);
+      if (tokens.rows.defined()) rows = rows.index_select(0, on_device(tokens.rows, run_.device));
+      return stored(rows.narrow(0, 0, wanted * need_.tokens), layout.dtype, site).cpu();
     };
     for (size_t i = 0; i < layout.sites.size(); ++i) {
       const auto& name = layout.sites[i].name;

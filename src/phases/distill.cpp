@@ -12,7 +12,7 @@ namespace {
 
 void assemble(const Run& run) {
   const auto teacher = load_teacher(run);
-  teacher.backbone->to(run.settings.dtype());
+  teacher.backbone->to(run.device, run.settings.dtype());
   convert_sites(*teacher.backbone, run.settings.surgery(), run.key().with("distill"));
   for (const auto& [index, site, layer] : acm_sites(*teacher.backbone)) {
     const auto path = DistillSite::learners_file(run.folder, site->name);

@@ -6,6 +6,7 @@
 #include "io/safetensors.h"
 #include "phases/learner_start.h"
 #include "phases/module_state.h"
+#include "phases/on_device.h"
 
 namespace acm::phases {
 
@@ -20,7 +21,7 @@ DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& read
                              run.key().with("distill").with(site.name).with("rows"))),
       layer_(shape_of(site, run.settings.surgery())),
       steps_(config_.steps_over(rows_.of_epoch())) {
-  layer_.to(run.settings.dtype());
+  layer_.to(run.device, run.settings.dtype());
 }
 
 std::vector<train::ParameterGroup> DistillSite::parameter_groups() { return one_group(layer_); }
@@ -42,7 +43,8 @@ at::Tensor DistillSite::loss(const data::Slice& slice, train::Metrics& metrics) 
   const int64_t first = slice.step * config_.batch;
   const auto rows = rows_.at(site_.name, first + range.begin, first + range.end);
   const double scale = 1.0 / static_cast<double>(layer_.shape().learners * config_.batch * layer_.shape().width);
-  const auto loss = distillation_loss(layer_, rows.input, rows.output, objective_, scale);
+  const auto loss = distillation_loss(layer_, on_device(rows.input, run_.device), on_device(rows.output, run_.device),
+                                      objective_, scale);
   metrics.add("loss", loss.detach());
   return loss;
 }

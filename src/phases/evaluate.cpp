@@ -11,6 +11,7 @@
 
 #include "acm/cost.h"
 #include "core/stopwatch.h"
+#include "phases/on_device.h"
 
 namespace acm::phases {
 namespace {
@@ -26,8 +27,10 @@ struct Totals {
   }
 };
 
+// On the host.
 struct BatchResult {
-  Totals totals;
+  at::Tensor totals;  // packed
+  int64_t task_counts;
   at::Tensor macs;  // int64 [samples]
 };
 
@@ -45,10 +48,10 @@ BatchResult run_batch(nn::Backbone& backbone, const CostModel& cost, const nn::T
     const auto& choices = recorder.at(site).choice;
     chosen.push_back((context.valid.defined() ? choices * context.valid : choices).sum(1));
   }
-  const auto by_site = chosen.empty() ? at::zeros({batch.samples(), 0}, at::kLong) : at::stack(chosen, 1);
-  return {{task.counts(outputs, batch), (fixed + tokens * nn::dense_site_macs_per_token(backbone)).sum(), tokens.sum(),
-           by_site.sum(0)},
-          sample_macs(cost, by_site, tokens, fixed)};
+  const auto by_site = chosen.empty() ? at::zeros({batch.samples(), 0}, tokens.options()) : at::stack(chosen, 1);
+  const Totals totals{task.counts(outputs, batch), (fixed + tokens * nn::dense_site_macs_per_token(backbone)).sum(),
+                      tokens.sum(), by_site.sum(0)};
+  return {totals.packed().cpu(), totals.task.numel(), sample_macs(cost, by_site, tokens, fixed).cpu()};
 }
 
 // The smallest of the values that at least `percent` of them do not exceed.
@@ -82,11 +85,11 @@ Evaluation Evaluator::operator()(Model& model, const data::DataSource& source, s
   int64_t task_counts = 0, done = 0;
   auto macs = at::zeros({source.size()}, at::kLong);  // every rank sets those of its samples
   for (const auto& range : mine) {
-    const auto result = run_batch(backbone, cost, task, loader.next(), choice);
-    task_counts = result.totals.task.numel();
-    if (!sum.defined()) sum = at::zeros_like(result.totals.packed());
+    const auto result = run_batch(backbone, cost, task, on_device(loader.next(), device), choice);
+    task_counts = result.task_counts;
+    if (!sum.defined()) sum = at::zeros_like(result.totals);
     if (counts) {
-      sum += result.totals.packed();
+      sum += result.totals;
       macs.narrow(0, range.begin, range.size()).copy_(result.macs);
     }
     progress.report({.phase = "evaluate",
@@ -123,7 +126,7 @@ Evaluation Evaluator::operator()(Model& model, const data::DataSource& source, s
 }
 
 Evaluator evaluator_of(const Run& run) {
-  return {run.task, run.settings.evaluate.micro_batch, run.groups.control, run.progress, run.fetching};
+  return {run.task, run.settings.evaluate.micro_batch, run.groups.control, run.progress, run.fetching, run.device};
 }
 
 Json Evaluation::to_json() const {

@@ -37,6 +37,7 @@ struct Evaluator {
   comm::Communicator& group;
   Progress& progress;
   data::Fetching fetching = {};
+  at::Device device = at::kCPU;  // where the model lives
 
   // Collective over the group. Micro-batches are aligned to positions and shared out by number, and everything that is
   // summed is a whole number, so the result is the same for any number of ranks. Only the chosen learners run; samples

@@ -41,6 +41,7 @@ Json evaluate_phase(const Run& run, PhaseId phase) {
     const bool dense = phase == PhaseId::kPretrain;
     const auto file = dense ? teacher_model(run.settings, run.folder) : run.folder.model(phase);
     model = dense ? load_teacher(run) : load_model(file);
+    model.backbone->to(run.device);
     name = file.filename().string();
     check_fits(model, file, run.test_data);
     if (run.is_root() && std::filesystem::exists(path)) {

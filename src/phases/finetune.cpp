@@ -4,11 +4,13 @@
 
 #include "acm/cost.h"
 #include "core/error.h"
+#include "nn/autocast.h"
 #include "phases/batch_statistics.h"
 #include "phases/calibrated_start.h"
 #include "phases/frozen_teacher.h"
 #include "phases/model_fit.h"
 #include "phases/module_state.h"
+#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 
 namespace acm::phases {
@@ -30,7 +32,7 @@ class Finetune final : public train::Phase {
                     run.groups.data, cut_unit(run.settings, PhaseId::kFinetune)),
         loader_(make_sample_loader(run, PhaseId::kFinetune)) {
     check_fits(model_, input_model(run.settings, run.folder, PhaseId::kFinetune), run.train_data);
-    model_.backbone->to(run.settings.dtype());
+    model_.backbone->to(run.device, run.settings.dtype());
     if (config_.teacher_weight > 0) teacher_.emplace(run);
   }
 
@@ -48,7 +50,7 @@ class Finetune final : public train::Phase {
     // A run that goes on finds the shift in the gates of its checkpoint, which is never of step 0.
     if (mine.front().step == 0 && config_.calibrated_start) shift_gates_to_budget(mine);
     batches_.clear();
-    for (const auto& slice : mine) batches_.push_back(loader_->get(slice));
+    for (const auto& slice : mine) batches_.push_back(on_device(loader_->get(slice), run_.device));
     first_index_ = mine.front().index;
     gather_in_loss_ = mine.size() == 1;
     if (gather_in_loss_) return;
@@ -101,14 +103,14 @@ class Finetune final : public train::Phase {
     for (int64_t step = 0; step < batches; ++step)
       for (data::Slice slice : mine) {
         slice.step = step;
-        samples.emplace_back(slice, loader_->get(slice));
+        samples.emplace_back(slice, on_device(loader_->get(slice), run_.device));
       }
     const auto sample = [&] {
       std::vector<SliceStatistics> statistics;
       for (const auto& [slice, batch] : samples) statistics.push_back(forward(slice, batch).statistics);
       return statistics;
     };
-    calibrate_start(*model_.backbone, run_.settings.acm.budget, sample, run_.groups.data, run_.log);
+    calibrate_start(*model_.backbone, run_.settings.acm.budget, sample, run_.groups.control, run_.log);
   }
 
   // The mean over the global batch of what this slice adds: labels, the teacher's outputs, or both.
@@ -116,6 +118,7 @@ class Finetune final : public train::Phase {
     const auto mean = [&](const at::Tensor& losses) { return losses.sum() / static_cast<double>(config_.batch); };
     const auto of_labels = mean(run_.task.losses(outputs, batch));
     if (!teacher_) return of_labels;
+    const nn::Autocast autocast(run_.device, config_.autocast == "bfloat16");
     const auto of_teacher = mean(teacher_->divergence(outputs, batch));
     metrics.add("label_loss", of_labels.detach());
     metrics.add("teacher_loss", of_teacher.detach());
@@ -130,7 +133,8 @@ class Finetune final : public train::Phase {
     context.training = true;
     context.gate_task_gradient = config_.gate_task_gradient;
     context.recorder = &recorder;
-    auto outputs = model_.backbone->forward(batch, context);
+    const nn::Autocast autocast(run_.device, config_.autocast == "bfloat16");
+    auto outputs = model_.backbone->forward(batch, context).to(run_.settings.dtype());
     return {outputs, statistics_of(recorder, sites_, context.valid, model_.backbone->token_counts(batch))};
   }
 
@@ -138,13 +142,16 @@ class Finetune final : public train::Phase {
   void add_metrics(const data::Slice& slice, const at::Tensor& task, train::Metrics& metrics) const {
     const bool reports = slice.index == 0;
     const auto& terms = statistics_.terms();
-    const auto of_batch = [&](const at::Tensor& value) { return reports ? value.item<double>() : 0.0; };
+    const auto add = [&](const char* name, const at::Tensor& of_batch) {
+      reports ? metrics.add(name, of_batch) : metrics.add(name, 0.0);
+    };
     metrics.add("task", task);
-    metrics.add("loss", task + (reports ? statistics_.weighted() : 0.0));
-    metrics.add("budget", of_batch(terms.budget));
-    metrics.add("entropy", of_batch(terms.entropy));
-    metrics.add("diversity", of_batch(terms.diversity));
-    metrics.add("share", of_batch(terms.share));
+    metrics.add("loss", task);
+    if (reports) metrics.add("loss", statistics_.weighted());
+    add("budget", terms.budget);
+    add("entropy", terms.entropy);
+    add("diversity", terms.diversity);
+    add("share", terms.share);
   }
 
   const Run& run_;

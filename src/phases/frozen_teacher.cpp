@@ -9,7 +9,7 @@ namespace acm::phases {
 
 FrozenTeacher::FrozenTeacher(const Run& run) : model_(load_teacher(run)) {
   check_fits(model_, teacher_model(run.settings, run.folder), run.train_data);
-  model_.backbone->to(run.settings.dtype());
+  model_.backbone->to(run.device, run.settings.dtype());
   model_.backbone->eval();
   int64_t bytes = 0;
   for (auto& parameter : model_.backbone->parameters()) {
@@ -27,7 +27,7 @@ at::Tensor FrozenTeacher::divergence(const at::Tensor& outputs, const data::Batc
     const at::NoGradGuard no_grad;
     nn::TokenContext context;
     context.positions = batch.positions;
-    wanted = model_.backbone->forward(batch, context).log_softmax(-1);
+    wanted = model_.backbone->forward(batch, context).to(outputs.scalar_type()).log_softmax(-1);
   }
   return (wanted.exp() * (wanted - outputs.log_softmax(-1))).sum(-1);
 }

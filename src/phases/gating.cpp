@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "phases/allocation.h"
 #include "phases/module_state.h"
+#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 #include "phases/training_rows.h"
 #include "phases/window_walk.h"
@@ -31,7 +32,7 @@ class Gating final : public train::Phase {
         mine_(range_of(slices_of_rank(run, PhaseId::kGating), config_.batch)) {
     for (auto& parameter : model_.backbone->parameters()) parameter.set_requires_grad(false);
     add_gates(*model_.backbone, gate_config(), run.key().with("gating"));
-    model_.backbone->to(run.settings.dtype());
+    model_.backbone->to(run.device, run.settings.dtype());
     sites_ = acm_sites(*model_.backbone);
     if (config_.rule == "allocation") allocation_.emplace(sites_);
   }
@@ -58,19 +59,22 @@ class Gating final : public train::Phase {
     const auto range = data::cut(config_.batch, slice);
     const int64_t first = slice.step * config_.batch;
     at::Tensor loss;
-    double hits = 0, wanted = 0, chosen = 0, whole = 0;  // the last three: multiply-accumulates of learners
+    at::Tensor hits, wanted, chosen;  // the last two: multiply-accumulates of learners, as of `whole`
+    double whole = 0;
+    const auto add = [](at::Tensor& sum, const at::Tensor& term) { sum = sum.defined() ? sum + term : term; };
     for (size_t i = 0; i < sites_.size(); ++i) {
       const auto& layer = *sites_[i].layer;
-      const auto rows = rows_.at(sites_[i].site->name, first + range.begin, first + range.end);
+      auto rows = rows_.at(sites_[i].site->name, first + range.begin, first + range.end);
+      rows = {on_device(rows.input, run_.device), on_device(rows.output, run_.device)};
       const auto labels = labels_of(i, rows);
       const auto logits = layer.gate()->forward(rows.input);
       const auto classes = labels - layer.shape().min_k, best = best_class(logits.detach());
       const auto term = at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum);
-      loss = loss.defined() ? loss + term : term;
-      hits += best.eq(classes).sum().item<double>();
+      add(loss, term);
+      add(hits, best.eq(classes).sum().to(at::kDouble));
       const auto cost = static_cast<double>(learner_macs_per_token(layer.shape()));
-      wanted += cost * labels.sum().item<double>();
-      chosen += cost * (best + layer.shape().min_k).sum().item<double>();
+      add(wanted, labels.sum().to(at::kDouble) * cost);
+      add(chosen, (best + layer.shape().min_k).sum().to(at::kDouble) * cost);
       whole += cost * static_cast<double>(layer.shape().learners * config_.batch);
     }
     const double rows_and_sites = static_cast<double>(config_.batch) * static_cast<double>(sites_.size());

@@ -14,7 +14,7 @@ template <typename Statistic>
 at::Tensor over_first_samples(const Run& run, const nn::Site& site, CacheReader& reader, const Statistic& statistic) {
   at::Tensor sum;
   for (const auto& part : reader.first_samples(run.settings.acm.init_samples)) {
-    const auto inputs = reader.rows(site.name, {part}).input.to(run.settings.dtype());
+    const auto inputs = reader.rows(site.name, {part}).input.to(run.device, run.settings.dtype());
     for (const auto& rows : inputs.split(kRowsAtOnce)) {
       const auto term = statistic(rows);
       sum = sum.defined() ? sum + term : term;

@@ -1,7 +1,9 @@
 #include "phases/pretrain.h"
 
 #include "acm/model.h"
+#include "nn/autocast.h"
 #include "phases/module_state.h"
+#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 
 namespace acm::phases {
@@ -24,11 +26,12 @@ class Pretrain final : public train::Phase {
   std::optional<data::FetchFigures> take_fetch_figures() override { return loader_->take_figures(); }
 
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
-    const auto batch = loader_->get(slice);
+    const auto batch = on_device(loader_->get(slice), run_.device);
     nn::TokenContext context;
     context.training = true;
-    const auto loss =
-        run_.task.losses(backbone_->forward(batch, context), batch).sum() / static_cast<double>(config_.batch);
+    const nn::Autocast autocast(run_.device, config_.autocast == "bfloat16");
+    const auto loss = run_.task.losses(backbone_->forward(batch, context).to(run_.settings.dtype()), batch).sum() /
+                      static_cast<double>(config_.batch);
     metrics.add("loss", loss.detach());
     return loss;
   }
@@ -64,6 +67,7 @@ std::shared_ptr<nn::Backbone> new_backbone(const Run& run) {
                                 .pooling = config.pooling});
   backbone->to(run.settings.dtype());
   backbone->initialise(run.key().with("pretrain").with("weights"));
+  backbone->to(run.device);
   return backbone;
 }
 

@@ -34,6 +34,7 @@ struct Run {
   data::Fetching fetching = {};                        // how this rank fetches samples
   const data::DataSource* calibration_data = nullptr;  // budgets are met on it, no phase trains on it; null: none
   std::function<void(double seconds)> on_saved = {};   // hears how long each checkpoint took; may be empty
+  at::Device device = at::kCPU;                        // where this rank's models live, and groups.data carries tensors
 
   int rank() const { return groups.control.rank(); }
   int ranks() const { return groups.control.size(); }

@@ -35,12 +35,20 @@ void describe_micro_batches(Fields& fields, TrainingConfig& c) {
              "parts into which each rank cuts its share of a batch, to save memory", Effect::kOperation);
 }
 
+void describe_autocast(Fields& fields, std::string& autocast) {
+  fields.add("autocast", autocast, one_of({"none", "bfloat16"}),
+             "bfloat16: products of the forward and backward pass are computed in it; parameters, gradients, norms and "
+             "losses stay float32");
+}
+
 void describe_backbone(Fields& fields, BackboneConfig& c) {
   fields.section("backbone", "The Transformer that is converted.");
   fields.add("family", c.family, one_of({"vit"}), "architecture");
-  fields.add("weights", c.weights, any(), "pretrained weights: a model file, or a file or folder of timm, Hugging Face or torchvision; empty: phase 0 "
-             "trains them",
-             Effect::kOperation);
+  fields.add(
+      "weights", c.weights, any(),
+      "pretrained weights: a model file, or a file or folder of timm, Hugging Face or torchvision; empty: phase 0 "
+      "trains them",
+      Effect::kOperation);
   fields.add("new_head", c.new_head, any(),
              "give imported weights a fresh head where the data have another number of classes");
   fields.add("patch", c.patch, positive(), "side of a square patch, in pixels");
@@ -99,6 +107,7 @@ void describe_training_phases(Fields& fields, Settings& s) {
   describe_training(fields, s.pretrain, "samples", "none, the backbone starts from random weights");
   describe_micro_batches(fields, s.pretrain);
   fields.add("weight_decay", s.pretrain.weight_decay, not_negative(), "of matrices; biases and norms have none");
+  describe_autocast(fields, s.pretrain.autocast);
 
   fields.section("distill",
                  "Phase 1: each site's learners learn to imitate the dense module (paper, section 3.2). Adam; every "
@@ -112,16 +121,19 @@ void describe_training_phases(Fields& fields, Settings& s) {
   fields.section("gating", "Phase 2: gates learn from labels, learners frozen (paper, section 3.3). Adam.");
   describe_training(fields, s.gating, "tokens", "model-phase1.safetensors");
   describe_micro_batches(fields, s.gating);
-  fields.add("rule", s.gating.rule, one_of({"allocation", "marginal", "reference"}),
-             "how a token's label is found: the best way to spend acm.budget; as in the paper; as in its authors' code");
-  fields.add("tau", s.gating.tau, positive(), "marginal, reference: a further learner must improve the error by this factor");
+  fields.add(
+      "rule", s.gating.rule, one_of({"allocation", "marginal", "reference"}),
+      "how a token's label is found: the best way to spend acm.budget; as in the paper; as in its authors' code");
+  fields.add("tau", s.gating.tau, positive(),
+             "marginal, reference: a further learner must improve the error by this factor");
   fields.add("site_weights", s.gating.site_weights, one_of({"measured", "unit"}),
              "allocation: what an error at a site costs: measured in the teacher's outputs, or 1");
   fields.add("label_samples", s.gating.label_samples, positive(),
              "allocation: captured samples on which weights and the price of a learner are measured");
-  fields.add("label_share", s.gating.label_share, more_than_at_most(0, 1),
-             "allocation: labels spend this share of acm.budget, and the trained gates are then shifted to spend all of it "
-             "(docs/methods.md); 1: labels spend acm.budget, and nothing is shifted");
+  fields.add(
+      "label_share", s.gating.label_share, more_than_at_most(0, 1),
+      "allocation: labels spend this share of acm.budget, and the trained gates are then shifted to spend all of it "
+      "(docs/methods.md); 1: labels spend acm.budget, and nothing is shifted");
 
   fields.section("finetune", "Phase 3: everything is trained end to end under the budget (paper, section 3.4). Adam.");
   describe_training(fields, s.finetune, "samples", "model-phase2.safetensors");
@@ -137,6 +149,7 @@ void describe_training_phases(Fields& fields, Settings& s) {
   fields.add(
       "entropy_bins", s.finetune.entropy_bins, one_of({"allowed", "all"}),
       "counts over which the entropy is taken: those a site may choose, or 0..N everywhere as in the authors' code");
+  describe_autocast(fields, s.finetune.autocast);
 }
 
 void describe_checkpoints(Fields& fields, CheckpointsConfig& c) {
@@ -144,7 +157,8 @@ void describe_checkpoints(Fields& fields, CheckpointsConfig& c) {
   fields.add("save_minutes", c.save_minutes, not_negative(), "minutes between checkpoints, beside save_every; 0: off",
              Effect::kOperation);
   fields.add("keep_last", c.keep_last, between(2, 1000000), "newest checkpoints that stay", Effect::kOperation);
-  fields.add("keep_best", c.keep_best, any(), "the one with the lowest training loss stays as well", Effect::kOperation);
+  fields.add("keep_best", c.keep_best, any(), "the one with the lowest training loss stays as well",
+             Effect::kOperation);
   fields.add("on_failed_save", c.on_failed_save, one_of({"stop", "continue"}),
              "a checkpoint that cannot be written ends the run, or is reported and tried again at the next interval",
              Effect::kOperation);
@@ -152,20 +166,23 @@ void describe_checkpoints(Fields& fields, CheckpointsConfig& c) {
 
 void describe_safety(Fields& fields, SafetyConfig& c) {
   fields.section("safety", "What is done about ranks and numbers that go wrong.");
-  fields.add("rollbacks", c.rollbacks, not_negative(),
-             "how often a start of a phase goes back to its last checkpoint and leaves out a step whose numbers were not "
-             "finite; after that they end the run",
-             Effect::kOperation);
+  fields.add(
+      "rollbacks", c.rollbacks, not_negative(),
+      "how often a start of a phase goes back to its last checkpoint and leaves out a step whose numbers were not "
+      "finite; after that they end the run",
+      Effect::kOperation);
   fields.add("silent_seconds", c.silent_seconds, positive(),
              "a rank that gives no sign of life for so long is taken for dead, and all end", Effect::kOperation);
-  fields.add("late_seconds", c.late_seconds, positive(),
-             "a rank that the others have waited for so long inside a step (or five times as long as the slowest step) is "
-             "taken for hung, and all end",
-             Effect::kOperation);
-  fields.add("save_seconds", c.save_seconds, positive(),
-             "the disk of a rank that writes its part of one checkpoint for longer is taken for one that does not answer, "
-             "and all end",
-             Effect::kOperation);
+  fields.add(
+      "late_seconds", c.late_seconds, positive(),
+      "a rank that the others have waited for so long inside a step (or five times as long as the slowest step) is "
+      "taken for hung, and all end",
+      Effect::kOperation);
+  fields.add(
+      "save_seconds", c.save_seconds, positive(),
+      "the disk of a rank that writes its part of one checkpoint for longer is taken for one that does not answer, "
+      "and all end",
+      Effect::kOperation);
 }
 
 }  // namespace
@@ -203,6 +220,11 @@ Fields Settings::describe() {
   fields.add("run_dir", run_dir, any(), "folder of everything the run writes", Effect::kOperation);
   fields.add("seed", seed, not_negative(), "of every random choice");
   fields.add("precision", precision, one_of({"float32", "float64"}), "numbers that models are trained in");
+  fields.add("device", device, one_of({"auto", "cpu", "cuda"}),
+             "where models are trained; auto: on the ranks' GPUs where they see some", Effect::kOperation);
+  fields.add("deterministic", deterministic, any(),
+             "on a GPU: only algorithms whose results repeat, which may be slower; the CPU's always do",
+             Effect::kOperation);
   fields.add("threads", threads, not_negative(), "threads of a rank; 0: its share of the cores", Effect::kOperation);
   fields.section("data", "Training and test samples.");
   data.describe(fields);
@@ -238,9 +260,10 @@ std::vector<std::string> Settings::broken_rules() const {
   must(distill.slices <= distill.batch, "distill.slices must not be more than distill.batch, got " +
                                             std::to_string(distill.slices) + " and " + std::to_string(distill.batch));
   const auto& augment = data.augment;
-  must(data.kind != "idx" || !(augment.random_resized_crop || augment.three_augment || augment.colour_jitter > 0),
-       "data.kind must not be idx where augment.random_resized_crop, three_augment or colour_jitter is on: they are for "
-       "photographs");
+  must(
+      data.kind != "idx" || !(augment.random_resized_crop || augment.three_augment || augment.colour_jitter > 0),
+      "data.kind must not be idx where augment.random_resized_crop, three_augment or colour_jitter is on: they are for "
+      "photographs");
   must(data.kind == "idx" || augment.crop_padding == 0,
        "augment.crop_padding must be 0 where data.kind is not idx: photographs have augment.random_resized_crop");
   const auto whole_pairs = [&](const char* field, int64_t samples) {
@@ -256,14 +279,17 @@ std::vector<std::string> Settings::broken_rules() const {
   const auto in_residual = [](const std::string& site) {
     return site == "ffn" || site == "o" || site.ends_with(".ffn") || site.ends_with(".o");
   };
-  must(gating.rule != "allocation" || gating.site_weights != "unit" || std::ranges::all_of(acm.sites, in_residual),
-       "gating.site_weights must be \"measured\" where acm.sites has q, k or v: errors of these are not in the residual "
-       "stream and cannot be weighed alike");
+  must(
+      gating.rule != "allocation" || gating.site_weights != "unit" || std::ranges::all_of(acm.sites, in_residual),
+      "gating.site_weights must be \"measured\" where acm.sites has q, k or v: errors of these are not in the residual "
+      "stream and cannot be weighed alike");
   const auto check_warmup = [&](const char* section, const TrainingConfig& c) {
     must(c.steps == 0 || c.warmup_steps < c.steps, std::string(section) + ".warmup_steps must be less than " + section +
                                                        ".steps, got " + std::to_string(c.warmup_steps) + " and " +
                                                        std::to_string(c.steps));
   };
+  must(precision == "float32" || (pretrain.autocast == "none" && finetune.autocast == "none"),
+       "precision must be float32 where pretrain.autocast or finetune.autocast is bfloat16, got " + precision);
   check_warmup("pretrain", pretrain);
   check_warmup("distill", distill);
   check_warmup("gating", gating);

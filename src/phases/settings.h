@@ -60,6 +60,7 @@ struct TrainingConfig {
 
 struct PretrainConfig : TrainingConfig {
   double weight_decay = 0.05;
+  std::string autocast = "none";
 };
 
 struct DistillConfig : TrainingConfig {
@@ -81,6 +82,7 @@ struct FinetuneConfig : TrainingConfig {
   double teacher_weight = 0;
   double budget_weight = 0.1, entropy_weight = 0.05, diversity_weight = 0.05;
   std::string entropy_bins = "allowed";
+  std::string autocast = "none";
 };
 
 // How the phases' checkpoints are kept. Each phase has its own save_every.
@@ -106,6 +108,8 @@ struct Settings {
   std::string run_dir = "run";
   int64_t seed = 0;
   std::string precision = "float32";
+  std::string device = "auto";
+  bool deterministic = false;
   int64_t threads = 0;
   data::DataConfig data;
   BackboneConfig backbone;

@@ -14,6 +14,7 @@
 #include "core/stopwatch.h"
 #include "data/loader.h"
 #include "phases/model_fit.h"
+#include "phases/on_device.h"
 #include "phases/single_thread.h"
 
 namespace acm::phases {
@@ -53,7 +54,7 @@ class Probe final : public nn::TokenModule {
 double divergence(const at::Tensor& teacher, const at::Tensor& other) {
   const SingleThreadIfShort one_thread(1, at::kDouble);
   const auto expected = teacher.to(at::kDouble).log_softmax(-1), found = other.to(at::kDouble).log_softmax(-1);
-  const auto each = (expected.exp() * (expected - found)).sum(-1).contiguous();
+  const auto each = (expected.exp() * (expected - found)).sum(-1).cpu().contiguous();
   const double* values = each.const_data_ptr<double>();
   return std::accumulate(values, values + each.numel(), 0.0);
 }
@@ -63,7 +64,7 @@ class ProbedTeacher {
  public:
   ProbedTeacher(const Run& run, const std::vector<AcmSite>& sites) : run_(run), model_(load_teacher(run)) {
     auto& backbone = *model_.backbone;
-    backbone.to(run.settings.dtype());
+    backbone.to(run.device, run.settings.dtype());
     backbone.eval();
     shortest_side_ = std::min(kSamplesAtOnce, run.train_data.classes());
     for (const auto& site : backbone.sites()) {
@@ -122,7 +123,7 @@ at::Tensor measure_mine(const Run& run, const std::vector<AcmSite>& sites, int64
   const auto ranges = data::ranges_of(samples, kSamplesAtOnce);
   data::RangeLoader loader(run.train_data, schedule, run.key().with("augmentation"), ranges, run.fetching);
   for (const auto& range : ranges) {
-    teacher.teach(loader.next());
+    teacher.teach(on_device(loader.next(), run.device));
     tokens += teacher.tokens();
     for (size_t i = 0; i < sites.size(); ++i) {
       if (!mine(i)) continue;

@@ -30,9 +30,10 @@ std::vector<int64_t> published_steps(const fs::path& folder, comm::Communicator&
   return steps;
 }
 
-// The step's own tensors go on changing while the copy is written.
+// On the host. The step's own tensors go on changing while the copy is written.
 io::NamedTensors copied(io::NamedTensors share) {
-  for (auto& [name, tensor] : share) tensor = tensor.clone();
+  for (auto& [name, tensor] : share)
+    tensor = tensor.to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
   return share;
 }
 
@@ -40,11 +41,7 @@ io::NamedTensors copied(io::NamedTensors share) {
 
 CheckpointStore::CheckpointStore(fs::path folder, comm::Communicator& group, Log& log, Retention retention,
                                  std::function<void(int64_t)> on_writing)
-    : folder_(std::move(folder)),
-      group_(group),
-      log_(log),
-      retention_(retention),
-      on_writing_(std::move(on_writing)) {}
+    : folder_(std::move(folder)), group_(group), log_(log), retention_(retention), on_writing_(std::move(on_writing)) {}
 
 fs::path CheckpointStore::place() const { return folder_ / step_name(step_); }
 

@@ -31,7 +31,8 @@ struct Retention {
 // make no collective.
 class CheckpointStore {
  public:
-  // `on_writing`, from any thread: the step that this rank's thread begins to write, and 0 when it has written its part.
+  // `on_writing`, from any thread: the step that this rank's thread begins to write, and 0 when it has written its
+  // part.
   CheckpointStore(std::filesystem::path folder, comm::Communicator& group, Log& log, Retention retention = {},
                   std::function<void(int64_t step)> on_writing = {});
 
@@ -77,8 +78,8 @@ class CheckpointStore {
   int64_t step_ = 0;  // of the save that is under way
   Manifest manifest_;
   Stopwatch watch_;
-  TensorRecords records_;    // of this rank's shard, once it is written
-  std::future<void> work_;   // of this rank's thread; invalid where it has nothing to do
+  TensorRecords records_;   // of this rank's shard, once it is written
+  std::future<void> work_;  // of this rank's thread; invalid where it has nothing to do
   std::optional<Error> failure_;
 };
 

@@ -20,7 +20,8 @@ void check_space(const fs::path& folder, int64_t step, int64_t bytes) {
   if (bytes <= free) return;
   throw Error(Fault::kResource, "cannot save the checkpoint of step " + std::to_string(step) + " in " +
                                     folder.string() + ": it takes " + std::to_string(bytes) + " bytes, and " +
-                                    std::to_string(free) + " are free; make room, or set a smaller checkpoints.keep_last");
+                                    std::to_string(free) +
+                                    " are free; make room, or set a smaller checkpoints.keep_last");
 }
 
 }  // namespace

@@ -82,7 +82,12 @@ Outcome Trainer::run(std::stop_token stop, int64_t until_step) {
   while (step_ < last && !stopped) {
     const bool skipped = skipped_.contains(step_);
     if (!skipped) compute_gradients();
-    const Agreement all = agree(stop);
+    if (host_needs_numbers(last)) read_numbers();
+    Agreement all = agree(stop);
+    if (unread_ && (all.stop || all.save_due)) {
+      read_numbers();
+      all = agree(stop);
+    }
     if (!skipped && all.not_finite && goes_back()) continue;
     if (!skipped) update();
     ++step_;
@@ -127,16 +132,31 @@ void Trainer::compute_gradients() {
   }
   reducer_.finish();
   metrics_.end_step();
-  loss_ = total.item<double>();
-  norms_ = optimizer_.gradient_norms();
-  finite_ = std::isfinite(loss_) && std::isfinite(norm_of_all(norms_));
+  numbers_.take(step_, optimizer_.updates(), total, optimizer_.gradient_norms(), groups_.data);
+  unread_ = true;
   seconds_ += watch.seconds();
   note_fetching();
 }
 
+// Whether something comes behind this step that must not see what a bad step left behind. On the CPU numbers cost
+// nothing to read.
+bool Trainer::host_needs_numbers(int64_t last) const {
+  const int64_t done = step_ + 1;
+  const auto comes = [&](int64_t every) { return every > 0 && done % every == 0; };
+  return !numbers_.stopped().defined() || done == last || comes(config_.log_every) || comes(config_.evaluate_every) ||
+         comes(config_.save_every);
+}
+
+void Trainer::read_numbers() {
+  if (!std::exchange(unread_, false)) return;
+  const Stopwatch watch;
+  read_ = numbers_.read();
+  seconds_ += watch.seconds();
+}
+
 void Trainer::update() {
   const Stopwatch watch;
-  optimizer_.step(learning_rate_.at(step_), norms_);
+  optimizer_.step(learning_rate_.at(step_), numbers_.norms(), numbers_.stopped());
   seconds_ += watch.seconds();
   rate_ = static_cast<double>(metrics_.steps() * phase_.items_per_step()) / seconds_;
 }
@@ -154,8 +174,9 @@ Trainer::Agreement Trainer::agree(const std::stop_token& stop) {
   at::Tensor flags = at::empty({4}, at::kLong);
   int64_t* values = flags.mutable_data_ptr<int64_t>();
   values[0] = stop.stop_requested();
-  values[1] = !finite_;
-  values[2] = groups_.control.is_root() && config_.save_minutes > 0 && since_save_.seconds() >= 60 * config_.save_minutes;
+  values[1] = !read_.finite;
+  values[2] =
+      groups_.control.is_root() && config_.save_minutes > 0 && since_save_.seconds() >= 60 * config_.save_minutes;
   values[3] = static_cast<int64_t>(store_.outcome());
   groups_.control.all_reduce(flags, comm::ReduceOp::kMax)->wait();
   return {.stop = values[0] != 0,
@@ -172,8 +193,10 @@ std::string Trainer::kept_text() const {
 // checkpoint (at this step where there is none), and will leave the step out.
 bool Trainer::goes_back() {
   pause();
-  const double loss = comm::all_reduce_number(groups_.control, loss_, comm::ReduceOp::kSum);
-  const double norm = norm_of_all(norms_);
+  step_ = read_.step;  // earlier than the newest where the host did not look at once
+  optimizer_.return_to(read_.updates);
+  const double loss = comm::all_reduce_number(groups_.control, read_.loss, comm::ReduceOp::kSum);
+  const double norm = norm_of_all(read_.norms);
   const std::string place = place_of_not_finite(groups_.control, optimizer_, [&] {
     reducer_.zero();
     Metrics unused;
@@ -190,7 +213,8 @@ bool Trainer::goes_back() {
                            ": the loss or its gradient is not finite (loss " + number_text(loss) + ", gradient norm " +
                            number_text(norm) + "), first in " + place;
   if (rollbacks_ == config_.rollbacks) {
-    const std::string often = rollbacks_ > 0 ? ", after " + std::to_string(rollbacks_) + " returns to a checkpoint" : "";
+    const std::string often =
+        rollbacks_ > 0 ? ", after " + std::to_string(rollbacks_) + " returns to a checkpoint" : "";
     throw Error(Fault::kInternal, what + often + "; " + kept_text() + "; lower " + std::string(phase_.name()) +
                                       ".learning_rate, look at the data of this step, or let safety.rollbacks leave it "
                                       "out")
@@ -206,7 +230,8 @@ bool Trainer::goes_back() {
                       std::to_string(config_.rollbacks) + " that safety.rollbacks allows)");
   metrics_ = Metrics();
   seconds_ = waited_seconds_ = save_seconds_ = 0;
-  finite_ = true;
+  numbers_.restart();
+  read_.finite = true;
   if (outlets_.metrics_file != nullptr) outlets_.metrics_file->drop_after(phase_.name(), phase_.site(), step_);
   return true;
 }
@@ -265,7 +290,8 @@ void Trainer::note_saved(const std::optional<CheckpointStore::Saved>& saved) {
 }
 
 void Trainer::save_failed(const Error& failure, bool may_go_on) const {
-  const std::string what = name_of(phase_) + ", step " + std::to_string(step_) + ": " + failure.what() + "; " + kept_text();
+  const std::string what =
+      name_of(phase_) + ", step " + std::to_string(step_) + ": " + failure.what() + "; " + kept_text();
   if (!may_go_on || failure.fault() == Fault::kInternal)
     throw Error(failure.fault(), what, failure.where()).mark_shared();
   outlets_.log.error(what + "; training goes on, as checkpoints.on_failed_save asks");
@@ -277,7 +303,7 @@ void Trainer::write_row() {
   finish_fetch_figures(figures, steps, seconds_ * groups_.control.size());
   if (const auto loss = figures.find("loss"); loss != figures.end()) row_loss_ = loss->second;
   Json row = Json::object({{"learning_rate", learning_rate_.at(step_ - 1)},
-                           {"gradient_norm", norm_of_all(norms_)},
+                           {"gradient_norm", norm_of_all(read_.norms)},
                            {std::string(phase_.unit()) + "_per_second", rate_}});
   if (save_seconds_ > 0) row["save_seconds"] = save_seconds_;
   append(std::move(row), figures);

@@ -18,6 +18,7 @@
 #include "train/metrics.h"
 #include "train/optimizer.h"
 #include "train/phase.h"
+#include "train/step_numbers.h"
 
 namespace acm::train {
 
@@ -27,8 +28,8 @@ struct TrainerConfig {
   SumOrder order = SumOrder::kAsTheyCome;
   double learning_rate = 1e-3;
   int64_t warmup_steps = 0;
-  int64_t save_every = 200;    // steps; 0: only at a stop
-  double save_minutes = 0;     // beside save_every, by the first rank's clock; 0: off
+  int64_t save_every = 200;  // steps; 0: only at a stop
+  double save_minutes = 0;   // beside save_every, by the first rank's clock; 0: off
   Retention retention = {};
   bool go_on_unsaved = false;  // after a save that failed; otherwise it ends the run
   int64_t rollbacks = 0;       // how often numbers that are not finite send training back to the last checkpoint
@@ -38,8 +39,8 @@ struct TrainerConfig {
 
 // What a trainer tells and to whom. `metrics_file` is null on ranks that do not write it; `on_step` hears of each
 // finished step, `on_pause` that something comes which is no step and may take long, `on_saved` of the seconds that a
-// save took, and `on_writing`, from any thread, of the step whose checkpoint this rank begins to write, and of 0 when its
-// part is written. All four may be empty.
+// save took, and `on_writing`, from any thread, of the step whose checkpoint this rank begins to write, and of 0 when
+// its part is written. All four may be empty.
 struct TrainerOutlets {
   Log& log;
   Progress& progress;
@@ -79,6 +80,8 @@ class Trainer {
   };
   std::vector<data::Slice> slices() const;
   void compute_gradients();
+  bool host_needs_numbers(int64_t last) const;
+  void read_numbers();
   void update();
   void note_fetching();
   Agreement agree(const std::stop_token& stop);
@@ -112,9 +115,9 @@ class Trainer {
   int64_t step_ = 0;                // steps done
   std::optional<int64_t> saved_;    // the newest checkpoint
   bool started_ = false;            // by Phase::start() or a checkpoint
-  double loss_ = 0;                 // this rank's part, of the last step
-  std::vector<double> norms_;       // by parameter group, of the last step
-  bool finite_ = true;              // loss_ and norms_
+  StepNumbers numbers_;             // of the last step
+  bool unread_ = false;             // whether the host has yet to look at them
+  StepNumbers::Values read_;        // what it saw last
   double seconds_ = 0;              // spent in steps since the last row
   double rate_ = 0;                 // items per second since the last row
   double waited_seconds_ = 0;       // for samples, since the last row

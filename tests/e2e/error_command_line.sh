@@ -10,3 +10,6 @@ alone 64 eval --config "$config"
 says_it_once '.*--model.*acm_dist --help'
 alone 64 --phase 0 --config "$config" --set
 says_it_once '.*--set'
+if ! grep -q '^ACM_WITH_CUDA:BOOL=ON' "$ACM_BUILD/CMakeCache.txt"; then
+  refused 64 'cannot train on cuda:0: this program was built without CUDA; build it with the preset cuda' --phase 0 --config "$config" --set device=cuda
+fi

@@ -41,10 +41,10 @@ Training::Training(const acm::Json& config, const acm::io::NamedTensors& paramet
 void Training::step(const at::Tensor& loss) {
   for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
   loss.backward();
-  const std::vector<double> norms = optimizer_.gradient_norms();
+  const at::Tensor norms = optimizer_.gradient_norms();
   rates_.push_back(learning_rate_.at(static_cast<int64_t>(rates_.size())));
   losses_.push_back(loss.item<double>());
-  norms_.push_back(norms.at(0));
+  norms_.push_back(norms.item<double>());
   optimizer_.step(rates_.back(), norms);
 }
 

@@ -1,6 +1,7 @@
 #include "nn/kernels/feed_forward.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -27,6 +28,7 @@ void for_each_block(int64_t rows, int64_t columns, const std::function<void(int6
 }  // namespace
 
 bool kernels_fit(std::initializer_list<at::Tensor> tensors) {
+  if (at::autocast::is_autocast_enabled(at::kCPU)) return false;  // products are to run in other numbers
   return std::ranges::all_of(tensors, [](const at::Tensor& tensor) {
     return !tensor.defined() ||
            (tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous());

@@ -13,7 +13,7 @@ namespace acm::nn {
 // Layers of a forward pass without gradients on the CPU. Rows are cut into blocks by shapes alone, and a block is
 // computed by one thread: the bits are the same for any number of threads.
 
-// Whether kernels can read these tensors (undefined ones aside): float32 on the CPU, packed.
+// Whether kernels can read these tensors (undefined ones aside): float32 on the CPU, packed, and no autocast.
 bool kernels_fit(std::initializer_list<at::Tensor> tensors);
 // Whether the functions below may be used: the kernels fit, and no gradient is asked of any of the tensors.
 bool kernels_apply(std::initializer_list<at::Tensor> tensors);

@@ -85,7 +85,7 @@ TEST_P(BatchStatisticsCut, GivesWhatOneRankWithTheWholeBatchHas) {
       expect_equal(statistics.terms().entropy, expected.terms.entropy);
       expect_equal(statistics.terms().diversity, expected.terms.diversity);
       expect_equal(statistics.terms().share, expected.terms.share);
-      EXPECT_NEAR(statistics.weighted(), expected.weighted, 1e-12);
+      EXPECT_NEAR(statistics.weighted().item<double>(), expected.weighted, 1e-12);
       for (int i = 0; i < slices; ++i) {
         statistics.surrogate(slice(i), mine[static_cast<size_t>(i)].counts).backward();
         const auto range = data::cut(batch_size, slice(i));

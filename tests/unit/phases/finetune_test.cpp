@@ -51,6 +51,22 @@ TEST(Finetune, ReportsTheTermsOfTheWholeBatch) {
               1e-12);
 }
 
+TEST(Finetune, InBfloat16TheLossIsNearAndParametersStayFloat32) {
+  const Scratch scratch;
+  const auto model_of = [&](const std::string& name, const char* autocast) {
+    return finetuned_by(1, 1, scratch / name, [&](Settings& s) {
+      s.precision = "float32";
+      s.finetune.autocast = autocast;
+      s.finetune.teacher_weight = 0;
+    });
+  };
+  const auto exact = model_of("exact", "none"), narrow = model_of("narrow", "bfloat16");
+  const auto loss = [&](const std::string& name) { return last_row(scratch / name).at("task").as_double(); };
+  EXPECT_NE(loss("narrow"), loss("exact"));
+  EXPECT_NEAR(loss("narrow"), loss("exact"), 0.05 * loss("exact"));
+  for (const auto& [name, value] : nn::read_model_file(narrow).tensors) EXPECT_EQ(value.scalar_type(), at::kFloat) << name;
+}
+
 // Without the terms and without the task nothing tells the gates anything.
 TEST(Finetune, TheTaskReachesTheGatesOnlyWhereItIsLetTo) {
   const Scratch scratch;

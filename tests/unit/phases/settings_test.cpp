@@ -83,6 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
             "capture_pairs",
             [](Settings& s) { s.data.augment.mixup = 1, s.cache.micro_batch = 1, s.cache.segment_samples = 2; },
             "cache.micro_batch must be even, because augment.mixup and augment.cutmix mix samples in pairs, got 1"},
+        CrossRule{"autocast", [](Settings& s) { s.precision = "float64", s.finetune.autocast = "bfloat16"; },
+                  "precision must be float32 where pretrain.autocast or finetune.autocast is bfloat16, got float64"},
         CrossRule{"sites", [](Settings& s) { s.acm.sites.clear(); }, "acm.sites must name at least one kind of site"},
         CrossRule{"site_weights",
                   [](Settings& s) {

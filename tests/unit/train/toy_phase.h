@@ -25,10 +25,10 @@ class ToyPhase final : public Phase {
  public:
   static constexpr int64_t kBatch = 8;
 
-  explicit ToyPhase(int64_t steps = 12) : steps_(steps) {
+  explicit ToyPhase(int64_t steps = 12, at::Device device = at::kCPU) : steps_(steps) {
     const StreamKey key = StreamKey(3).with("toy");
-    hidden = normal_tensor(key.with("hidden"), {3, 4}).set_requires_grad(true);
-    output = normal_tensor(key.with("output"), {4}).set_requires_grad(true);
+    hidden = normal_tensor(key.with("hidden"), {3, 4}).to(device).set_requires_grad(true);
+    output = normal_tensor(key.with("output"), {4}).to(device).set_requires_grad(true);
   }
 
   std::string_view name() const override { return "finetune"; }
@@ -43,8 +43,9 @@ class ToyPhase final : public Phase {
   at::Tensor loss(const data::Slice& slice, Metrics& metrics) override {
     at::Tensor scale = at::empty({}, at::kDouble).fill_(before_loss ? before_loss(slice) : 1.0);
     const int64_t begin = kBatch * slice.index / slice.count, end = kBatch * (slice.index + 1) / slice.count;
-    const at::Tensor samples =
-        normal_tensor(StreamKey(5).with(static_cast<uint64_t>(slice.step)), {kBatch, 3}).slice(0, begin, end);
+    const at::Tensor samples = normal_tensor(StreamKey(5).with(static_cast<uint64_t>(slice.step)), {kBatch, 3})
+                                   .slice(0, begin, end)
+                                   .to(hidden.device(), at::kDouble, /*non_blocking=*/true);
     const at::Tensor difference = samples.matmul(hidden).tanh().mv(output).sub(samples.sum(1).sin());
     const at::Tensor loss = difference.mul(difference).sum().div(kBatch).mul(scale);
     metrics.add("loss", loss);
@@ -71,7 +72,10 @@ class ToyPhase final : public Phase {
 
 // The largest difference between the parameters of two toys.
 inline double distance(const ToyPhase& a, const ToyPhase& b) {
-  return std::max(a.hidden.sub(b.hidden).abs().max().item<double>(), a.output.sub(b.output).abs().max().item<double>());
+  const auto of = [](const at::Tensor& x, const at::Tensor& y) {
+    return x.cpu().sub(y.cpu()).abs().max().item<double>();
+  };
+  return std::max(of(a.hidden, b.hidden), of(a.output, b.output));
 }
 
 }  // namespace acm::train
