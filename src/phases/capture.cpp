@@ -77,7 +77,7 @@ io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
   for (int64_t done = 0; done < samples; done += config.micro_batch) {
     const auto batch = loader.next();
     const auto counts = teacher_.backbone->token_counts(batch);
-    const SingleThreadIfShort guard(std::min(counts.sum().item<int64_t>(), layout.sites.front().input_width), dtype());
+    const SingleThreadInFloat64 guard(dtype());
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);
     nn::TokenContext context;
     context.recorder = &recorder;
