@@ -1,8 +1,12 @@
 #include <ATen/ops/_softmax_backward_data.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+
 #include "acm/gate.h"
+#include "nn/kernels/feed_forward.h"
 
 namespace acm {
 namespace {
@@ -25,6 +29,15 @@ struct StraightThroughChoice : torch::autograd::Function<StraightThroughChoice> 
   }
 };
 
+// The first of the largest; one that is not a number counts as the largest, as for at::argmax.
+int64_t largest(const float* values, int64_t count) {
+  int64_t best = 0;
+  for (int64_t i = 1; i < count; ++i) {
+    if (values[i] > values[best] || (std::isnan(values[i]) && !std::isnan(values[best]))) best = i;
+  }
+  return best;
+}
+
 }  // namespace
 
 at::Tensor gumbel_noise(const at::Tensor& uniform) { return -(-uniform.log()).log(); }
@@ -33,6 +46,17 @@ at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& n
   return StraightThroughChoice::apply(logits, noise, temperature);
 }
 
-at::Tensor best_class(const at::Tensor& logits) { return logits.argmax(-1); }
+at::Tensor best_class(const at::Tensor& logits) {
+  if (!nn::kernels_fit({logits})) return logits.argmax(-1);
+  constexpr int64_t kRowsAtOnce = 1024;
+  const int64_t classes = logits.size(-1);
+  at::Tensor best = at::empty(logits.sizes().slice(0, logits.dim() - 1), logits.options().dtype(at::kLong));
+  const float* values = logits.const_data_ptr<float>();
+  int64_t* choices = best.mutable_data_ptr<int64_t>();
+  nn::share_rows_among_threads(best.numel(), kRowsAtOnce, [&](int64_t first, int64_t rows) {
+    for (int64_t row = first; row < first + rows; ++row) choices[row] = largest(values + row * classes, classes);
+  });
+  return best;
+}
 
 }  // namespace acm

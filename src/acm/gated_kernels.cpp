@@ -9,9 +9,13 @@
 
 #include "acm/token_order.h"
 #include "nn/kernels/feed_forward.h"
+#include "nn/kernels/row_product.h"
+#include "nn/kernels/vector_math.h"
 
 namespace acm {
 namespace {
+
+constexpr int64_t kNarrow = 128;  // the most hidden units of a block for which tiles without copies were faster
 
 // [learners, width]: what the first 1, 2, ... learners add without regard to the token; undefined without output bias.
 at::Tensor bias_sums(const LearnerWeights& weights) {
@@ -29,8 +33,21 @@ nn::FeedForward first_learners(int64_t count, const LearnerWeights& weights, con
           .gelu = weights.activation == Activation::kGelu};
 }
 
+// Where products are so narrow that copies of the tokens would take as long.
+void run_narrow_block(const nn::FeedForward& layer, const float* tokens, const TokenBlock& block, float* output) {
+  const auto rows = static_cast<int64_t>(block.tokens.size());
+  const at::Tensor space = at::empty({rows, layer.hidden}, at::kFloat);
+  float* hidden = space.mutable_data_ptr<float>();
+  nn::multiply_rows(rows, layer.hidden, layer.width, {tokens, layer.width, block.tokens.data()}, layer.w1.data,
+                    layer.w1.stride, layer.b1, {hidden, layer.hidden});
+  if (layer.gelu) nn::gelu(hidden, rows * layer.hidden);
+  nn::multiply_rows(rows, layer.width, layer.hidden, {hidden, layer.hidden}, layer.w2.data, layer.w2.stride, layer.b2,
+                    {output, layer.width, block.tokens.data()});
+}
+
 // Tokens that stand beside each other are read and written where they are, others through rows of the scratch space.
 void run_block(const nn::FeedForward& layer, const float* tokens, const TokenBlock& block, float* output) {
+  if (layer.hidden <= kNarrow) return run_narrow_block(layer, tokens, block, output);
   const int64_t width = layer.width, rows = static_cast<int64_t>(block.tokens.size());
   const bool in_place = block.consecutive();
   const at::Tensor space = at::empty({rows * (layer.hidden + (in_place ? 0 : 2 * width))}, at::kFloat);

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm.h>
 
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/vector_math.h"
@@ -54,6 +53,9 @@ MixedGradients mixed_gradients_by_kernels(const at::Tensor& tokens, const at::Te
                                row(gradients.shares, first), count, learners.learners, learners.each);
       nn::multiply(count, width, hidden, {row(of_values, block), hidden}, {learners.w1, hidden, true},
                    row(gradients.tokens, first), width);
+      if (learners.b2 != nullptr)
+        nn::multiply_and_add(count, learners.learners, width, {row(of_output, first), width},
+                             {learners.b2, width, true}, row(gradients.shares, first), learners.learners);
     });
     nn::share_among_threads(learners.learners, [&](int64_t n) {
       for_each_part(chunk_rows, kBlockRows, [&](int64_t block, int64_t count) {
@@ -61,14 +63,12 @@ MixedGradients mixed_gradients_by_kernels(const at::Tensor& tokens, const at::Te
         add_gradients(learners, n,
                       {count, row(tokens, first), row(scaled, block), row(of_values, block), row(of_output, first)},
                       gradients.learners);
+        if (learners.b2 != nullptr)
+          nn::multiply_and_add(1, width, count, {row(shares, first) + n, learners.learners, true},
+                               {row(of_output, first), width}, row(gradients.learners.b2, n), width);
       });
     });
   });
-  if (weights.b2.defined()) {
-    gradients.shares.addmm_(of_output, weights.b2.t());
-    at::Tensor of_bias = gradients.learners.b2;
-    at::mm_out(of_bias, shares.t(), of_output);
-  }
   return gradients;
 }
 

@@ -14,7 +14,6 @@
 #include "comm/current_error.h"
 #include "core/error.h"
 #include "core/memory.h"
-#include "core/reproducible_products.h"
 
 namespace {
 
@@ -73,7 +72,6 @@ int fail(comm::World& world, const Error& error) {
 int main(int argc, char** argv) {
   if (app::is_selftest(argc, argv)) return app::selftest_command(argc, argv);
   keep_freed_memory();
-  make_products_reproducible();
   app::ensure_passive_waiting(argv);
   app::StopSignals signals;
   comm::World world(argc, argv);

@@ -2,7 +2,8 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
+
+#include "nn/kernels/feed_forward.h"
 
 namespace acm::nn {
 
@@ -11,7 +12,7 @@ Linear::Linear(int64_t in, int64_t out) {
   bias = register_parameter("bias", at::empty({out}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& tokens) const { return at::linear(tokens, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& tokens) const { return linear(tokens, weight, bias); }
 
 LayerNorm::LayerNorm(int64_t width, double eps) : eps_(eps) {
   weight = register_parameter("weight", at::empty({width}));

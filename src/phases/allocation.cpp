@@ -69,8 +69,7 @@ at::Tensor Allocation::errors_of_first(const Run& run, CacheReader& reader, size
     const auto inputs = rows.input.to(run.device, run.settings.dtype()).split(kRowsAtOnce),
                outputs = rows.output.to(run.device, run.settings.dtype()).split(kRowsAtOnce);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const SingleThreadIfShort guard(std::min({inputs[i].size(0), layer.shape().width, layer.shape().learner_width}),
-                                      inputs[i].scalar_type());
+      const SingleThreadInFloat64 guard(inputs[i].scalar_type());
       parts.push_back(errors(site, prefix_distances(layer, inputs[i], outputs[i])));
     }
   }
@@ -130,7 +129,7 @@ at::Tensor Allocation::logits_of_first(const Run& run, CacheReader& reader, size
   std::vector<at::Tensor> parts;
   for (const auto& part : reader.first_samples(samples)) {
     const auto rows = reader.rows(sites_[site].site->name, {part});
-    const SingleThreadIfShort guard(0, run.settings.dtype());  // gates are narrow
+    const SingleThreadInFloat64 guard(run.settings.dtype());
     parts.push_back(layer.gate()->forward(rows.input.to(run.device, run.settings.dtype())));
   }
   return at::cat(parts);

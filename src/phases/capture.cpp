@@ -78,7 +78,7 @@ io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
   for (int64_t done = 0; done < samples; done += config.micro_batch) {
     const auto batch = on_device(loader.next(), run_.device);
     const auto counts = teacher_.backbone->token_counts(batch).cpu();
-    const SingleThreadIfShort guard(std::min(counts.sum().item<int64_t>(), layout.sites.front().input_width), dtype());
+    const SingleThreadInFloat64 guard(dtype());
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);
     nn::TokenContext context;
     context.recorder = &recorder;

@@ -55,11 +55,7 @@ void DistillSite::keep_rows(int64_t step, int64_t row_end) {
   rows_.keep(site_.name, first + mine.begin, std::min(first + mine.end, row_end));
 }
 
-SingleThreadIfShort DistillSite::threads() const {
-  return SingleThreadIfShort(
-      std::min({config_.batch / config_.slices, layer_.shape().width, layer_.shape().learner_width}),
-      run_.settings.dtype());
-}
+SingleThreadInFloat64 DistillSite::threads() const { return SingleThreadInFloat64(run_.settings.dtype()); }
 
 std::filesystem::path DistillSite::learners_file(const RunFolder& folder, const std::string& site) {
   return folder.site(site) / "learners.safetensors";

@@ -29,7 +29,7 @@ class DistillSite final : public train::Phase {
   // Keeps what this rank needs of step `step` from before training row `row_end`.
   void keep_rows(int64_t step, int64_t row_end);
   // To be held while the site trains.
-  SingleThreadIfShort threads() const;
+  SingleThreadInFloat64 threads() const;
 
   // What the site leaves for the assembly of the model: its learners, in safetensors.
   static std::filesystem::path learners_file(const RunFolder& folder, const std::string& site);

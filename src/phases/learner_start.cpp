@@ -31,7 +31,7 @@ void start_learners(const Run& run, const Capture& capture, const nn::Site& site
   if (run.settings.acm.init != "teacher")
     return layer.initialise(key, run.settings.acm.init == "random" ? RandomStart::kPaper : RandomStart::kReference);
 
-  const SingleThreadIfShort one_thread(1, at::kDouble);
+  const SingleThreadInFloat64 one_thread(at::kDouble);
   const auto dense = capture.teacher().named_modules()[site.name];
   if (const auto* feed_forward = dynamic_cast<const nn::DenseFeedForward*>(dense.get())) {
     start_from(layer, *feed_forward, over_first_samples(run, site, reader, [&](const at::Tensor& tokens) {

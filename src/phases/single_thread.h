@@ -2,19 +2,16 @@
 
 #include <c10/core/ScalarType.h>
 
-#include <cstdint>
-
 namespace acm::phases {
 
-// While it lives, torch's operations run on one thread where `shortest_side`, the shortest side of any matrix product
-// in sight, is short. MKL's product has other bits with one thread than with two where a side of the result is 5, 6, 7,
-// 9, 10 or 11 in float32, and up to 32 in float64 (measured with LibTorch 2.11 on AMD Zen 4), and what must not depend
-// on threads may not either. Such products are too small to gain from threads.
-class SingleThreadIfShort {
+// While it lives, torch's operations run on one thread if `dtype` is float64. What must not depend on threads computes
+// in float32 by kernels whose bits do not (nn/kernels/, acm/prefix_kernels.h); in float64 it multiplies matrices by
+// tensor operations, and there MKL lets the order of a sum depend on threads.
+class SingleThreadInFloat64 {
  public:
-  SingleThreadIfShort(int64_t shortest_side, c10::ScalarType dtype);
-  ~SingleThreadIfShort();
-  SingleThreadIfShort(const SingleThreadIfShort&) = delete;
+  explicit SingleThreadInFloat64(c10::ScalarType dtype);
+  ~SingleThreadInFloat64();
+  SingleThreadInFloat64(const SingleThreadInFloat64&) = delete;
 
  private:
   int threads_before_;

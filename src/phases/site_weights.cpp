@@ -52,7 +52,7 @@ class Probe final : public nn::TokenModule {
 
 // Sum over samples of KL(teacher, other), of distributions given by logits [samples, ..., classes].
 double divergence(const at::Tensor& teacher, const at::Tensor& other) {
-  const SingleThreadIfShort one_thread(1, at::kDouble);
+  const SingleThreadInFloat64 one_thread(at::kDouble);
   const auto expected = teacher.to(at::kDouble).log_softmax(-1), found = other.to(at::kDouble).log_softmax(-1);
   const auto each = (expected.exp() * (expected - found)).sum(-1).cpu().contiguous();
   const double* values = each.const_data_ptr<double>();
@@ -66,14 +66,12 @@ class ProbedTeacher {
     auto& backbone = *model_.backbone;
     backbone.to(run.device, run.settings.dtype());
     backbone.eval();
-    shortest_side_ = std::min(kSamplesAtOnce, run.train_data.classes());
     for (const auto& site : backbone.sites()) {
       const auto acm = std::ranges::find(sites, site.name, [](const AcmSite& acm) { return acm.site->name; });
       AcmLayer* layer = acm == sites.end() ? nullptr : acm->layer;
       auto dense = std::dynamic_pointer_cast<nn::TokenModule>(backbone.at(site).shared_from_this());
       probes_.push_back(std::make_shared<Probe>(std::move(dense), layer));
       backbone.replace(site, probes_.back());
-      shortest_side_ = std::min(shortest_side_, layer ? layer->shape().learner_width : site.width);
     }
     half_ = std::max<int64_t>(1, sites.front().layer->shape().learners / 2);
   }
@@ -97,7 +95,7 @@ class ProbedTeacher {
 
  private:
   at::Tensor forward() {
-    const SingleThreadIfShort guard(std::min(shortest_side_, batch_.samples()), run_.settings.dtype());
+    const SingleThreadInFloat64 guard(run_.settings.dtype());
     nn::TokenContext context;
     context.positions = batch_.positions;
     context.choice = half_;
@@ -107,7 +105,7 @@ class ProbedTeacher {
   const Run& run_;
   Model model_;
   std::vector<std::shared_ptr<Probe>> probes_;
-  int64_t shortest_side_, half_;
+  int64_t half_;
   data::Batch batch_;
   at::Tensor taught_;
 };

@@ -17,7 +17,6 @@
 #include "bench/figures.h"
 #include "bench/vit_shapes.h"
 #include "core/memory.h"
-#include "core/reproducible_products.h"
 #include "nn/random_tensor.h"
 
 namespace {
@@ -179,7 +178,6 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
   keep_freed_memory();
-  make_products_reproducible();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;
   std::printf("%s\n", kColumns);

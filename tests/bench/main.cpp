@@ -10,7 +10,6 @@
 #include "bench/collectives.h"
 #include "comm/world.h"
 #include "core/memory.h"
-#include "core/reproducible_products.h"
 
 namespace {
 
@@ -33,7 +32,6 @@ void run_over_ranks(acm::comm::World& world) {
 
 int main(int argc, char** argv) {
   acm::keep_freed_memory();
-  acm::make_products_reproducible();
   const char* threads = std::getenv("OMP_NUM_THREADS");
   at::set_num_threads(threads ? std::max(1, std::atoi(threads)) : 1);
   acm::comm::World world(argc, argv);

@@ -19,7 +19,6 @@
 #include "bench/vit_shapes.h"
 #include "core/file.h"
 #include "core/memory.h"
-#include "core/reproducible_products.h"
 #include "phases/distill_site.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
@@ -144,7 +143,6 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
                               const std::function<void(NoiseRun&, Turns&)>& body) {
   return std::make_unique<Player>(name, [&options, &folder, body](Turns& turns) {
     keep_freed_memory();
-    make_products_reproducible();
     at::set_num_threads(options.threads);
     NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1);
     body(noise, turns);

@@ -29,10 +29,15 @@ void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
   exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens);
   float* output = head.output + first * head.width;
   multiply(rows, head.size, head.tokens, {weights, head.tokens}, {head.value, head.width}, output, head.width);
-  for (int64_t row = 0; row < rows; ++row) {
-    const float share = 1 / sums[row];
-    for (int64_t i = 0; i < head.size; ++i) output[row * head.width + i] *= share;
-  }
+  divide_rows(output, sums, rows, head.size, head.width);
+}
+
+// Of the blocks of queries: a whole head, whose keys are then laid out for the product once, unless there are few heads
+// for many threads, or its weights too many for 4 MB.
+int64_t block_height(int64_t tokens, int64_t heads) {
+  constexpr int64_t kBlocks = 16, kLeast = 64, kMostNumbers = int64_t{1} << 20;
+  const int64_t parts = (kBlocks + heads - 1) / heads;
+  return even_height(tokens, std::clamp((tokens + parts - 1) / parts, kLeast, std::max(kLeast, kMostNumbers / tokens)));
 }
 
 at::Tensor attention_by_operations(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
@@ -49,7 +54,7 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   if (!kernels_apply({query, key, value})) return attention_by_operations(query, key, value, heads);
   const int64_t samples = query.size(0), tokens = query.size(1), width = query.size(2), size = width / heads;
   at::Tensor output = at::empty_like(query);
-  const int64_t height = even_height(tokens, most_block_rows(tokens, tokens)), blocks = (tokens + height - 1) / height;
+  const int64_t height = block_height(tokens, samples * heads), blocks = (tokens + height - 1) / height;
   share_among_threads(samples * heads * blocks, [&](int64_t i) {
     const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
     const int64_t rows = std::min(height, tokens - first);

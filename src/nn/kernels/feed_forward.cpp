@@ -8,15 +8,29 @@
 #include <ATen/ops/linear.h>
 
 #include <algorithm>
+#include <vector>
 
+#include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
 
 namespace acm::nn {
 namespace {
 
+// Whether tiles over a transposed weight are faster than the BLAS, as for gates of 4 hidden units: they fill vectors.
+bool is_narrow(int64_t outputs) { return outputs <= 16 && outputs % 4 == 0; }
+
 int64_t rows_of(const at::Tensor& tokens) { return tokens.numel() / tokens.size(-1); }
 
 int64_t quotient_up(int64_t dividend, int64_t divisor) { return (dividend + divisor - 1) / divisor; }
+
+// [in, out] of a weight [out, in].
+std::vector<float> transposed(const at::Tensor& weight) {
+  const int64_t out = weight.size(0), in = weight.size(1);
+  const float* from = weight.const_data_ptr<float>();
+  std::vector<float> to(static_cast<size_t>(in * out));
+  for (int64_t i = 0; i < in * out; ++i) to[static_cast<size_t>(i)] = from[i % out * in + i / out];
+  return to;
+}
 
 // work(first row, rows) for the blocks of a layer that makes `columns` numbers of each row.
 void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work) {
@@ -72,6 +86,14 @@ at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::
   at::Tensor result = at::empty(shape, tokens.options());
   const float* from = tokens.const_data_ptr<float>();
   float* to = result.mutable_data_ptr<float>();
+  if (is_narrow(out)) {
+    const std::vector<float> columns = transposed(weight);
+    for_each_block(rows_of(tokens), out, [&](int64_t first, int64_t rows) {
+      multiply_rows(rows, out, in, {from + first * in, in}, columns.data(), out,
+                    bias.defined() ? bias.const_data_ptr<float>() : nullptr, {to + first * out, out});
+    });
+    return result;
+  }
   const MatrixView matrix{weight.const_data_ptr<float>(), in, true};
   for_each_block(rows_of(tokens), out, [&](int64_t first, int64_t rows) {
     multiply(rows, out, in, {from + first * in, in}, matrix, to + first * out, out);

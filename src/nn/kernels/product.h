@@ -13,9 +13,9 @@ struct MatrixView {
 };
 
 // to [rows, columns] = a [rows, inner] times b [inner, columns], by the BLAS inside LibTorch without the cost of tensor
-// operations, which is a third of the time for 50 rows and a learner of 24 hidden units. (Tiles of our own in
-// registers, over weights laid out beforehand, reached 0.8 to 1.2 of its speed, 0.9 in the mean, for the shapes of
-// ViT-Ti and ViT-B.)
+// operations, which is a third of the time for 50 rows and a learner of 24 hidden units. On one thread its bits
+// depend neither on the threads of the process nor on where the matrices lie in memory (seen on an Intel Xeon with
+// AVX-512 for 15,292 shapes and forms at 20 alignments; float64 likewise).
 void multiply(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to, int64_t to_stride);
 // to += a times b.
 void multiply_and_add(int64_t rows, int64_t columns, int64_t inner, MatrixView a, MatrixView b, float* to,

@@ -88,6 +88,15 @@ void add_bias(float* __restrict values, const float* __restrict bias, int64_t ro
 }
 
 ACM_PROCESSOR_VARIANTS
+void divide_rows(float* __restrict values, const float* __restrict divisors, int64_t rows, int64_t columns,
+                 int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row, values += stride) {
+    const float factor = 1.0f / divisors[row];
+    for (int64_t i = 0; i < columns; ++i) values[i] *= factor;
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
 void multiply_elements(float* __restrict values, const float* __restrict factors, int64_t count) {
   for (int64_t i = 0; i < count; ++i) values[i] *= factors[i];
 }

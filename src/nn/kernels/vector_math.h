@@ -19,6 +19,9 @@ void add_bias_and_gelu_with_slopes(float* values, float* slopes, const float* bi
 // values += bias. values [rows, columns], packed; bias [columns].
 void add_bias(float* values, const float* bias, int64_t rows, int64_t columns);
 
+// Each row divided by its divisor. values [rows, columns], whose rows lie `stride` numbers apart; divisors [rows].
+void divide_rows(float* values, const float* divisors, int64_t rows, int64_t columns, int64_t stride);
+
 // values *= factors, element by element.
 void multiply_elements(float* values, const float* factors, int64_t count);
 

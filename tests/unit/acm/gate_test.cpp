@@ -46,6 +46,14 @@ TEST(GateChoice, TiesGoToTheLowestCount) {
   EXPECT_TRUE(at::equal(choice.argmax(-1), at::tensor({1, 0}, at::kLong)));
 }
 
+TEST(GateChoice, IsThatOfTheTensorOperation) {
+  at::Tensor logits = random_tensor({5, 300, 5}, at::kFloat, 1);
+  logits.select(1, 7).fill_(-INFINITY);
+  logits.select(1, 9).select(1, 3).fill_(NAN);
+  logits.select(1, 11).fill_(NAN);
+  EXPECT_TRUE(at::equal(best_class(logits), logits.argmax(-1)));
+}
+
 TEST(GateChoice, GumbelNoiseIsMinusLogMinusLog) {
   EXPECT_NEAR(gumbel_noise(at::full({}, 0.25, at::kDouble)).item<double>(), -std::log(-std::log(0.25)), 1e-15);
 }

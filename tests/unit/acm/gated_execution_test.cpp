@@ -89,8 +89,8 @@ TEST(GatedKernels, EqualTheMaskedReferenceOnAnyThreads) {
   constexpr int64_t kTokens = 1500;
   const int before = at::get_num_threads();
   for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
-    for (const bool output_bias : {false, true}) {
-      const auto layer = random_layer({kWidth, kLearners, 7, 0, activation, output_bias}, at::kFloat);
+    for (const auto& [output_bias, learner_width] : {std::pair{false, 7}, {true, 7}, {true, 70}}) {
+      const auto layer = random_layer({kWidth, kLearners, learner_width, 0, activation, output_bias}, at::kFloat);
       const at::Tensor tokens = random_tensor({kTokens, kWidth}, at::kFloat, 2);
       at::Tensor choice = at::full({kTokens}, 2, at::kLong);
       for (int64_t i = 0; i < kTokens / 2; ++i) {

@@ -16,6 +16,7 @@
 #include "nn/kernels/attention.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/product.h"
+#include "nn/kernels/row_product.h"
 #include "nn/random_tensor.h"
 
 namespace acm::nn {
@@ -61,13 +62,43 @@ TEST(Product, MultipliesMatricesAndTransposes) {
   }
 }
 
+// Rows that stand anywhere, of all widths that vectors of 16 leave over; each with the bits that it has alone.
+TEST(RowProduct, MultipliesRowsWhereTheyStand) {
+  const std::vector<int64_t> order = {11, 2, 19, 0, 7, 4, 3, 16, 9, 12, 1};
+  const auto rows = static_cast<int64_t>(order.size());
+  const at::Tensor a = uniform({20, 9}, 1), bias = uniform({80}, 3), named = at::tensor(order);
+  for (const int64_t columns : {1, 4, 15, 24, 48, 79}) {
+    const at::Tensor b = uniform({9, 80}, 2), to = at::zeros({20, 80}, at::kFloat);
+    const auto multiply_order = [&](int64_t count, const int64_t* which, const float* added, const at::Tensor& result) {
+      multiply_rows(count, columns, 9, {a.const_data_ptr<float>(), 9, which}, b.const_data_ptr<float>(), 80, added,
+                    {result.mutable_data_ptr<float>(), 80, which});
+    };
+    multiply_order(rows, order.data(), bias.const_data_ptr<float>(), to);
+    const at::Tensor expected = at::matmul(wide(a), wide(b)) + wide(bias);
+    EXPECT_LT(error(to.index({named}).narrow(1, 0, columns), expected.index({named}).narrow(1, 0, columns)), 1e-6);
+    EXPECT_EQ(to.narrow(1, columns, 80 - columns).abs().sum().item<float>(), 0);
+    EXPECT_EQ(to.ne(0).any(1).sum().item<int64_t>(), rows);
+
+    const at::Tensor alone = at::zeros_like(to);
+    for (const int64_t& row : order) multiply_order(1, &row, bias.const_data_ptr<float>(), alone);
+    EXPECT_TRUE(alone.equal(to)) << columns;
+    multiply_order(rows, order.data(), nullptr, alone);
+    EXPECT_LT(
+        error(alone.index({named}).narrow(1, 0, columns), (expected - wide(bias)).index({named}).narrow(1, 0, columns)),
+        1e-6);
+  }
+}
+
 class KernelRows : public testing::TestWithParam<int64_t> {};
 
 TEST_P(KernelRows, LinearEqualsTheTensorOperation) {
-  const at::Tensor tokens = uniform({GetParam(), 24}, 1), weight = uniform({7, 24}, 2), bias = uniform({7}, 3);
-  for (const at::Tensor& added : {bias, at::Tensor()}) {
-    const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
-    EXPECT_LT(error(found, at::linear(wide(tokens), wide(weight), added.defined() ? wide(added) : added)), 1e-6);
+  const at::Tensor tokens = uniform({GetParam(), 24}, 1);
+  for (const int64_t outputs : {4, 7, 40}) {  // 4: narrow, as a gate
+    const at::Tensor weight = uniform({outputs, 24}, 2), bias = uniform({outputs}, 3);
+    for (const at::Tensor& added : {bias, at::Tensor()}) {
+      const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
+      EXPECT_LT(error(found, at::linear(wide(tokens), wide(weight), added.defined() ? wide(added) : added)), 1e-6);
+    }
   }
 }
 

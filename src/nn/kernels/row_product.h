@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+namespace acm::nn {
+
+// Rows in plain memory, `stride` numbers apart: the first, second, ... or, with `order`, those that it names.
+template <typename Number>
+struct RowsView {
+  Number* data;
+  int64_t stride;
+  const int64_t* order = nullptr;
+  Number* operator[](int64_t row) const { return data + (order != nullptr ? order[row] : row) * stride; }
+};
+
+// to [rows, columns] = a [rows, inner] times b [inner, columns], whose rows lie `b_stride` numbers apart, + bias
+// [columns] (nullptr: none). For products that are narrow or whose rows stand apart: tiles of the result stay in
+// registers, and nothing is copied. Over 98 rows it reached 0.9 to 1.1 of the BLAS's speed for learners of ViT-Ti's
+// projections, 0.8 to 0.9 where b is wide, not counting the copies that the BLAS needs of rows that stand apart. What
+// is computed of a row does not depend on where it stands.
+void multiply_rows(int64_t rows, int64_t columns, int64_t inner, RowsView<const float> a, const float* b,
+                   int64_t b_stride, const float* bias, RowsView<float> to);
+
+}  // namespace acm::nn
