@@ -137,5 +137,55 @@ TEST(GradientReducer, AFailureLeavesBackwardAsItself) {
   expect_error(Fault::kResource, "the network is gone", [&] { loss_of(parameters, 0).backward(); });
 }
 
+// Notes when each all-reduce is launched and waited for. One rank, whose sums are its own numbers.
+class NotingCommunicator final : public comm::Communicator {
+ public:
+  explicit NotingCommunicator(std::vector<std::string>& notes) : notes_(notes) {}
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  std::unique_ptr<comm::Work> all_reduce(at::Tensor, comm::ReduceOp) override {
+    const std::string number = std::to_string(launched_++);
+    notes_.push_back("launch " + number);
+    return std::make_unique<NotingWork>(notes_, "wait " + number);
+  }
+  void broadcast(at::Tensor, int) override {}
+  at::Tensor all_gather(const at::Tensor& tensor) override { return tensor; }
+  void barrier() override {}
+  std::unique_ptr<comm::Communicator> split(int) override { return nullptr; }
+
+ private:
+  struct NotingWork final : comm::Work {
+    NotingWork(std::vector<std::string>& notes, std::string note) : notes(notes), note(std::move(note)) {}
+    void wait() override { notes.push_back(note); }
+    std::vector<std::string>& notes;
+    std::string note;
+  };
+
+  std::vector<std::string>& notes_;
+  int launched_ = 0;
+};
+
+// What lets the network work while backward computes: a bucket goes out as soon as its last gradient is there, before
+// the gradients of earlier layers are, and nothing is waited for until backward is over.
+TEST(GradientReducer, LaunchesDuringBackwardAndWaitsAfterIt) {
+  std::vector<std::string> notes;
+  NotingCommunicator group(notes);
+  std::vector<at::Tensor> layers;
+  for (uint64_t i = 0; i < 4; ++i) {
+    layers.push_back(normal_tensor(StreamKey(i), {5, 5}).set_requires_grad(true));
+    layers.back().register_hook([&notes, i](const at::Tensor&) { notes.push_back("gradient " + std::to_string(i)); });
+  }
+  GradientReducer reducer(layers, group, 2 * 25 * 8);  // two layers in a bucket
+  reducer.zero();
+  at::Tensor values = normal_tensor(StreamKey(9), {3, 5});
+  for (const at::Tensor& layer : layers) values = values.matmul(layer).tanh();
+  reducer.arm();
+  values.sum().backward();
+  notes.push_back("backward is over");
+  reducer.finish();
+  EXPECT_EQ(notes, (std::vector<std::string>{"gradient 3", "gradient 2", "launch 0", "gradient 1", "gradient 0",
+                                             "launch 1", "backward is over", "wait 0", "wait 1"}));
+}
+
 }  // namespace
 }  // namespace acm::train
