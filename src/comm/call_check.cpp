@@ -37,6 +37,8 @@ std::string describe_operation(Operation operation, int64_t detail) {
       return "broadcast from rank " + std::to_string(detail);
     case Operation::kAllGather:
       return "all_gather";
+    case Operation::kAllToAll:
+      return "all_to_all";
     case Operation::kSplit:
       return "split";
     case Operation::kBarrier:

@@ -11,7 +11,7 @@
 
 namespace acm::comm {
 
-enum class Operation : int64_t { kAllReduce, kBroadcast, kAllGather, kBarrier, kSplit };
+enum class Operation : int64_t { kAllReduce, kBroadcast, kAllGather, kAllToAll, kBarrier, kSplit };
 
 // Compares over the ranks of `road` what each is about to call. Groups that share one communication thread share one
 // CallCheck, so that a rank that calls the right operation on the wrong group is found as well. `road` must outlive it.

@@ -18,6 +18,9 @@ class CheckedPart final : public Communicator {
   }
   void broadcast(at::Tensor tensor, int root) override { checked_->broadcast(std::move(tensor), root); }
   at::Tensor all_gather(const at::Tensor& tensor) override { return checked_->all_gather(tensor); }
+  std::vector<at::Tensor> all_to_all(const std::vector<at::Tensor>& parts) override {
+    return checked_->all_to_all(parts);
+  }
   void barrier() override { checked_->barrier(); }
   std::unique_ptr<Communicator> split(int colour) override { return checked_->split(colour); }
 
@@ -44,6 +47,10 @@ class CheckedCommunicator final : public Communicator {
   at::Tensor all_gather(const at::Tensor& tensor) override {
     check_->agree(group_, Operation::kAllGather, 0, tensor);
     return inner_.all_gather(tensor);
+  }
+  std::vector<at::Tensor> all_to_all(const std::vector<at::Tensor>& parts) override {
+    check_->agree(group_, Operation::kAllToAll, 0, at::Tensor());  // sizes may differ
+    return inner_.all_to_all(parts);
   }
   void barrier() override {
     check_->agree(group_, Operation::kBarrier, 0, at::Tensor());

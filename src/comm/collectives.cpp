@@ -1,8 +1,12 @@
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "comm/communicator.h"
 
@@ -19,6 +23,25 @@ Number all_reduce_one(Communicator& group, Number mine, ReduceOp op, at::ScalarT
 }
 
 }  // namespace
+
+std::vector<at::Tensor> Communicator::all_to_all(const std::vector<at::Tensor>& parts) {
+  TORCH_CHECK(static_cast<int>(parts.size()) == size(), parts.size(), " parts for a group of ", size());
+  if (size() == 1) return parts;
+  std::vector<int64_t> bytes;
+  for (const auto& part : parts) bytes.push_back(part.numel());
+  const at::Device device = parts.front().device();
+  const at::Tensor counts = all_gather(at::tensor(bytes, at::kLong).to(device)).cpu();  // [from, to]
+  const at::Tensor mine = at::cat(parts);
+  const at::Tensor padded = at::zeros({counts.sum(1).max().item<int64_t>()}, mine.options());
+  padded.narrow(0, 0, mine.numel()).copy_(mine);
+  const at::Tensor all = all_gather(padded);
+  std::vector<at::Tensor> received;
+  for (int from = 0; from < size(); ++from) {
+    const auto* count = counts.const_data_ptr<int64_t>() + int64_t{from} * size();
+    received.push_back(all[from].narrow(0, std::accumulate(count, count + rank(), int64_t{0}), count[rank()]).clone());
+  }
+  return received;
+}
 
 std::vector<std::string> all_gather_strings(Communicator& group, const std::string& mine) {
   const at::Tensor lengths = group.all_gather(number_tensor(static_cast<int64_t>(mine.size())));

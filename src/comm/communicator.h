@@ -38,6 +38,9 @@ class Communicator {
   // The ranks that gave the same colour, in the order of their ranks, as a group of their own. Destroying it is no
   // collective; it must not outlive this one.
   virtual std::unique_ptr<Communicator> split(int colour) = 0;
+  // Hands over `parts`, by rank, each uint8 [any number of bytes]; gives what the ranks had for this one, by rank. By
+  // all_gather() where a group knows no better way.
+  virtual std::vector<at::Tensor> all_to_all(const std::vector<at::Tensor>& parts);
 };
 
 // A group of one rank, without MPI: every collective is the identity. Phase 1 trains a site in such a group.

@@ -1,6 +1,9 @@
 #include "core/digest.h"
 
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h>  // the same functions by the widest instructions that this processor has
+#endif
 
 #include <algorithm>
 #include <cstdio>
@@ -37,13 +40,12 @@ std::string Digest::hex() const {
 std::string digest_of(std::string_view bytes) { return Digest().update(bytes).hex(); }
 
 std::string digest_of_file(const std::filesystem::path& path) {
-  constexpr int64_t kPieceBytes = 1 << 20;
   const FileHandle file(path, FileHandle::Mode::kRead);
   const int64_t size = file.size();
-  std::vector<char> piece(static_cast<size_t>(std::min(size, kPieceBytes)));
+  std::vector<char> piece(static_cast<size_t>(std::min(size, kDigestPieceBytes)));
   Digest digest;
-  for (int64_t offset = 0; offset < size; offset += kPieceBytes) {
-    const int64_t bytes = std::min(kPieceBytes, size - offset);
+  for (int64_t offset = 0; offset < size; offset += kDigestPieceBytes) {
+    const int64_t bytes = std::min(kDigestPieceBytes, size - offset);
     file.read(piece.data(), bytes, offset);
     digest.update(piece.data(), bytes);
   }

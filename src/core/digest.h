@@ -23,6 +23,9 @@ class Digest {
   std::unique_ptr<Impl> impl_;
 };
 
+// What is read or written goes through a digest in such pieces, which stay in a core's cache from the one to the other.
+constexpr int64_t kDigestPieceBytes = 256 << 10;
+
 std::string digest_of(std::string_view bytes);
 // Reads the file in pieces; Error(kData) where it cannot be read.
 std::string digest_of_file(const std::filesystem::path& path);

@@ -96,6 +96,8 @@ class ActivationCache {
   at::Tensor read_output(int64_t segment, const std::string& site);
   at::Tensor read_offsets(int64_t segment);  // int64 [samples + 1]
   int64_t rows(int64_t segment);
+  // Of the values that this object has read from segments so far.
+  int64_t bytes_read() const;
 
  private:
   struct Impl;

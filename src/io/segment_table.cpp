@@ -50,10 +50,9 @@ SegmentTable from_json(const Json& json) {
 }
 
 void digest_span(const FileHandle& file, int64_t begin, int64_t end, Digest& digest) {
-  constexpr int64_t kPieceBytes = 1 << 20;
-  std::string piece(static_cast<size_t>(std::min(end - begin, kPieceBytes)), '\0');
-  for (int64_t offset = begin; offset < end; offset += kPieceBytes) {
-    const int64_t bytes = std::min(kPieceBytes, end - offset);
+  std::string piece(static_cast<size_t>(std::min(end - begin, kDigestPieceBytes)), '\0');
+  for (int64_t offset = begin; offset < end; offset += kDigestPieceBytes) {
+    const int64_t bytes = std::min(kDigestPieceBytes, end - offset);
     file.read(piece.data(), bytes, offset);
     digest.update(piece.data(), bytes);
   }

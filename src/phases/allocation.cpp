@@ -109,7 +109,6 @@ void Allocation::find_price(const Run& run, CacheReader& reader, int64_t samples
       errors_of_site[i] = errors_of_first(run, reader, i, samples);
       const auto most = errors_of_site[i].select(1, sites_[i].layer->shape().min_k).max().item<double>();
       highest = std::max(highest, most / cost_of(sites_[i]));
-      reader.clear();
     }
   });
   highest = comm::all_reduce_number(run.groups.control, highest, comm::ReduceOp::kMax);
@@ -144,7 +143,6 @@ void Allocation::meet_budget(const Run& run, CacheReader& reader, nn::Backbone& 
     for (size_t i = 0; i < sites_.size(); ++i) {
       if (!is_mine(run, i)) continue;
       logits[i] = logits_of_first(run, reader, i, samples).to(at::kDouble);
-      reader.clear();
     }
     reader.forget_first_samples();
   });

@@ -17,8 +17,8 @@ DistillSite::DistillSite(const Run& run, const nn::Site& site, CacheReader& read
       reader_(reader),
       team_(team),
       objective_(objective_from(config_.objective)),
-      rows_(reader, RowOrder(reader.rows_per_segment(), run.settings.cache.shuffle_segments,
-                             run.key().with("distill").with(site.name).with("rows"))),
+      rows_(reader, {site.name}, run.key().with("distill").with(site.name).with("rows"), team,
+            {config_.batch, config_.slices / team.size(), team.size()}),
       layer_(shape_of(site, run.settings.surgery())),
       steps_(config_.steps_over(rows_.of_epoch())) {
   layer_.to(run.device, run.settings.dtype());
@@ -39,20 +39,12 @@ train::TrainerConfig DistillSite::trainer_config() const {
 }
 
 at::Tensor DistillSite::loss(const data::Slice& slice, train::Metrics& metrics) {
-  const auto range = data::cut(config_.batch, slice);
-  const int64_t first = slice.step * config_.batch;
-  const auto rows = rows_.at(site_.name, first + range.begin, first + range.end);
+  const auto rows = rows_.of(site_.name, slice);
   const double scale = 1.0 / static_cast<double>(layer_.shape().learners * config_.batch * layer_.shape().width);
   const auto loss = distillation_loss(layer_, on_device(rows.input, run_.device), on_device(rows.output, run_.device),
                                       objective_, scale);
   metrics.add("loss", loss.detach());
   return loss;
-}
-
-void DistillSite::keep_rows(int64_t step, int64_t row_end) {
-  const auto mine = range_of(train::slices_of_rank(team_, config_.slices / team_.size(), 1), config_.batch);
-  const int64_t first = step * config_.batch;
-  rows_.keep(site_.name, first + mine.begin, std::min(first + mine.end, row_end));
 }
 
 SingleThreadInFloat64 DistillSite::threads() const { return SingleThreadInFloat64(run_.settings.dtype()); }

@@ -21,13 +21,15 @@ class DistillSite final : public train::Phase {
   std::vector<train::ParameterGroup> parameter_groups() override;
   void visit_state(train::StateVisitor& visitor) override;
   void start() override;
+  void begin_step(std::span<const data::Slice> mine) override { rows_.load(mine.front().step); }
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override;
   void finish() override;  // writes learners_file()
 
   // How the trainer of a team cuts steps and sums gradients: into distill.slices parts, whatever the team's size.
   train::TrainerConfig trainer_config() const;
-  // Keeps what this rank needs of step `step` from before training row `row_end`.
-  void keep_rows(int64_t step, int64_t row_end);
+  // Collective over the team. Keeps what this rank needs of step `step` from before training row `row_end`, and lets go
+  // of the rest.
+  void keep_rows(int64_t step, int64_t row_end) { rows_.load(step, row_end); }
   // To be held while the site trains.
   SingleThreadInFloat64 threads() const;
 

@@ -44,11 +44,15 @@ Captured captured(const WindowPlan& plan, int ranks) {
   return sum;
 }
 
-// Rows that a walk over the cache reads: whole groups, one after another; a single group stays in memory.
-int64_t rows_read(const CacheNeed& need, int64_t training_rows) {
-  const int64_t group = std::min(need.shuffle_segments * need.layout.segment_samples * need.tokens, need.epoch_rows());
-  if (group == need.epoch_rows() && !need.fresh_views) return group;
-  return rounded_up_quotient(training_rows, group) * group;
+// What a walk over the cache reads: whole groups, one after another, in each epoch again.
+struct Reading {
+  int64_t rows = 0, groups = 0;
+};
+
+Reading reading_of(const CacheNeed& need, int64_t training_rows) {
+  const int64_t epoch = need.epoch_rows(), group = need.shuffle_segments * need.layout.segment_samples * need.tokens;
+  const int64_t epochs = training_rows / epoch, rest = rounded_up_quotient(training_rows % epoch, group);
+  return {epochs * epoch + std::min(rest * group, epoch), epochs * rounded_up_quotient(epoch, group) + rest};
 }
 
 }  // namespace
@@ -117,7 +121,7 @@ void RunEstimate::add_sites(Estimate& e) const {
   const auto plan = plan_teams(costs, e.ranks, config.slices);
   const double rows = static_cast<double>(config.batch) / plan.size;
   std::vector<Estimate> teams(static_cast<size_t>(plan.teams), e);
-  int64_t group = 0;  // bytes of the rows among which a site's are shuffled; they are held for one site at a time
+  int64_t segment = 0;  // what of one is a site's; rows are held for one site at a time
   for (size_t i = 0; i < sizes_.sites.size(); ++i) {
     const auto& site = sizes_.sites[i];
     auto& team = teams[static_cast<size_t>(plan.team_of_site[i])];
@@ -128,7 +132,7 @@ void RunEstimate::add_sites(Estimate& e) const {
     team.compute_seconds += seconds(step) + seconds(update(numbers));
     team.gradient_bytes += static_cast<int64_t>(bytes(numbers));
     team.memory_bytes += static_cast<int64_t>(bytes(kTrained * numbers));
-    group = std::max(group, run_.settings.cache.shuffle_segments * segment_bytes(site));
+    segment = std::max(segment, segment_bytes(site));
     e.checkpoint_bytes += kSaved * static_cast<int64_t>(bytes(numbers));
     if (plan.size == 1) continue;
     const double buckets = std::ceil(bytes(numbers) / train::GradientReducer::kBucketBytes);
@@ -140,8 +144,8 @@ void RunEstimate::add_sites(Estimate& e) const {
   e.compute_seconds = busiest.compute_seconds;
   e.exchange_seconds = busiest.exchange_seconds;
   e.gradient_bytes = busiest.gradient_bytes;
-  e.memory_bytes =
-      busiest.memory_bytes + group + static_cast<int64_t>(bytes(static_cast<double>(sizes_.dense.numbers)));
+  e.memory_bytes = busiest.memory_bytes + held_bytes(plan.size, segment) +
+                   static_cast<int64_t>(bytes(static_cast<double>(sizes_.dense.numbers)));
   e.team_ranks = plan.size;
   e.imbalance = plan.imbalance();
 }
@@ -162,7 +166,7 @@ void RunEstimate::add_gates(Estimate& e, double rows) const {
   if (allocates)  // a weight for each site, and a price (phases/allocation.cpp)
     e.checkpoint_bytes += static_cast<int64_t>((sizes_.sites.size() + 1) * sizeof(double));
   if (allocates) e.start_seconds = label_seconds(e.ranks);
-  e.memory_bytes = sizes_.cache.group_bytes() +
+  e.memory_bytes = held_bytes(e.ranks, sizes_.cache.segment_bytes()) +
                    static_cast<int64_t>(bytes(static_cast<double>(sizes_.acm.numbers + sizes_.dense.numbers) +
                                               (kTrained - 1) * numbers));
 }
@@ -229,19 +233,32 @@ void RunEstimate::add_capture(Estimate& e) const {
   e.write_seconds = write_seconds(machine_, e.ranks, static_cast<double>(e.written_bytes));
 }
 
-// Rows read by those who train on them.
+// Of the rows of a group that ranks share, of which a segment holds so many bytes: a rank's own, and a dataset as it is
+// read and as it is handed on (phases/training_rows.h).
+int64_t RunEstimate::held_bytes(int ranks, int64_t of_segment) const {
+  int64_t largest = 0;
+  for (const auto& site : sizes_.sites) largest = std::max(largest, segment_bytes(site));
+  return sizes_.cache.shuffle_segments * of_segment / ranks + largest;
+}
+
+// Rows read once by those who train on them together, and handed from rank to rank.
 void RunEstimate::add_reading(Estimate& e) const {
   const auto& need = sizes_.cache;
-  const int64_t rows = rows_read(need, e.steps * training_of(run_.settings, e.phase).batch);
-  if (e.phase == PhaseId::kDistill) {  // each site's rows, by every rank of its team
-    const int64_t rows_of_segment = need.layout.segment_samples * need.tokens;
-    for (const auto& site : sizes_.sites) e.read_bytes += e.team_ranks * (rows * segment_bytes(site) / rows_of_segment);
-  } else {  // every rank reads the whole group of which it trains on some rows
-    const double of_row =
-        static_cast<double>(need.layout.payload_bytes(need.tokens)) / static_cast<double>(need.epoch_rows());
-    e.read_bytes = e.ranks * static_cast<int64_t>(static_cast<double>(rows) * of_row);
+  const auto reading = reading_of(need, e.steps * training_of(run_.settings, e.phase).batch);
+  const bool by_site = e.phase == PhaseId::kDistill;
+  const int64_t element = static_cast<int64_t>(c10::elementSize(need.layout.dtype));
+  int64_t row_bytes = 0, datasets = 0;
+  for (const auto& site : need.layout.sites) {
+    const bool reads_input = by_site || site.input_of == site.name;  // else once for all sites that share it
+    row_bytes += element * (site.output_width + (reads_input ? site.input_width : 0));
+    datasets += reads_input ? 2 : 1;
   }
-  e.read_seconds = read_seconds(machine_, e.ranks, static_cast<double>(e.read_bytes));
+  e.read_bytes = reading.rows * row_bytes;
+  const int together = by_site ? e.team_ranks : e.ranks, groups_of_ranks = e.ranks / together;
+  const int64_t reads = need.shuffle_segments * datasets / groups_of_ranks;
+  const auto calls = static_cast<double>(reading.groups * rounded_up_quotient(reads, together));
+  e.read_seconds = read_seconds(machine_, e.ranks, static_cast<double>(e.read_bytes)) +
+                   all_to_all_seconds(machine_, together, static_cast<double>(e.read_bytes / groups_of_ranks), calls);
 }
 
 Estimate RunEstimate::of(PhaseId phase, int ranks) const {

@@ -19,7 +19,7 @@ struct Estimate {
   double compute_seconds = 0, exchange_seconds = 0;
   double step_seconds() const { return compute_seconds + exchange_seconds; }
 
-  // Once: labels of phase 2, captured samples, the cache written and read.
+  // Once: labels of phase 2, captured samples, the cache written; read, and handed from rank to rank.
   double start_seconds = 0, capture_seconds = 0, write_seconds = 0, read_seconds = 0;
   double total_seconds() const {
     return static_cast<double>(steps) * step_seconds() + start_seconds + capture_seconds + write_seconds + read_seconds;
@@ -31,7 +31,7 @@ struct Estimate {
   double save_seconds = 0;       // of writing one, beside training: not part of the total
   int64_t cache_bytes = 0;       // on the disk at a time; every segment is counted as the first, a full one
   int64_t written_bytes = 0;     // to the cache over the phase
-  int64_t read_bytes = 0;        // from it, over all ranks: what a host's memory keeps of it is not looked at
+  int64_t read_bytes = 0;        // from it, over all ranks, to train on: what a host's memory keeps is not looked at
   int64_t memory_bytes = 0;      // of the busiest rank, about: parameters, optimizer, rows of the cache, activations
 
   int team_ranks = 1;    // phase 1: ranks that share a site
@@ -66,6 +66,7 @@ class RunEstimate {
   Work teacher_pass() const;
   int64_t prefix_values(const SiteSizes& site) const;
   int64_t segment_bytes(const SiteSizes& site) const;
+  int64_t held_bytes(int ranks, int64_t of_segment) const;
 
   const Run& run_;
   Machine machine_;

@@ -26,10 +26,9 @@ class Gating final : public train::Phase {
       : run_(run),
         config_(run.settings.gating),
         model_(std::move(model)),
-        reader_(capture, run.log, run.settings.cache.shuffle_segments),
-        rows_(reader_, RowOrder(reader_.rows_per_segment(), run.settings.cache.shuffle_segments,
-                                run.key().with("gating").with("rows"))),
-        mine_(range_of(slices_of_rank(run, PhaseId::kGating), config_.batch)) {
+        reader_(capture, run.log),
+        rows_(reader_, names_of(acm_sites(*model_.backbone)), run.key().with("gating").with("rows"), run.groups.control,
+              shares(run)) {
     for (auto& parameter : model_.backbone->parameters()) parameter.set_requires_grad(false);
     add_gates(*model_.backbone, gate_config(), run.key().with("gating"));
     model_.backbone->to(run.device, run.settings.dtype());
@@ -55,16 +54,16 @@ class Gating final : public train::Phase {
     reader_.forget_first_samples();
   }
 
+  void begin_step(std::span<const data::Slice> mine) override { rows_.load(mine.front().step); }
+
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
-    const auto range = data::cut(config_.batch, slice);
-    const int64_t first = slice.step * config_.batch;
     at::Tensor loss;
     at::Tensor hits, wanted, chosen;  // the last two: multiply-accumulates of learners, as of `whole`
     double whole = 0;
     const auto add = [](at::Tensor& sum, const at::Tensor& term) { sum = sum.defined() ? sum + term : term; };
     for (size_t i = 0; i < sites_.size(); ++i) {
       const auto& layer = *sites_[i].layer;
-      auto rows = rows_.at(sites_[i].site->name, first + range.begin, first + range.end);
+      auto rows = rows_.of(sites_[i].site->name, slice);
       rows = {on_device(rows.input, run_.device), on_device(rows.output, run_.device)};
       const auto labels = labels_of(i, rows);
       const auto logits = layer.gate()->forward(rows.input);
@@ -86,13 +85,9 @@ class Gating final : public train::Phase {
     return loss;
   }
 
-  // Keeps what this rank needs of step `step` from before training row `row_end`, and lets go of the rest.
-  void keep_rows(int64_t step, int64_t row_end) {
-    const int64_t first = step * config_.batch;
-    for (const auto& site : sites_)
-      rows_.keep(site.site->name, first + mine_.begin, std::min(first + mine_.end, row_end));
-    reader_.clear();
-  }
+  // Collective. Keeps what this rank needs of step `step` from before training row `row_end`, whose window will go from
+  // the disk, and lets go of the rest.
+  void keep_rows(int64_t step, int64_t row_end) { rows_.load(step, row_end); }
 
   void finish() override {
     if (allocation_ && config_.label_share < 1) allocation_->meet_budget(run_, reader_, *model_.backbone);
@@ -104,6 +99,18 @@ class Gating final : public train::Phase {
   }
 
  private:
+  static std::vector<std::string> names_of(const std::vector<AcmSite>& sites) {
+    std::vector<std::string> names;
+    for (const auto& site : sites) names.push_back(site.site->name);
+    return names;
+  }
+
+  static StepShares shares(const Run& run) {
+    const auto& config = run.settings.gating;
+    first_slice(run.settings, PhaseId::kGating, run.ranks());  // refuses more slices than a step has rows
+    return {config.batch, config.micro_batches, run.ranks()};
+  }
+
   GateConfig gate_config() const {
     std::vector<AcmShape> shapes;
     for (const auto& site : acm_sites(*model_.backbone)) shapes.push_back(site.layer->shape());
@@ -126,7 +133,6 @@ class Gating final : public train::Phase {
   Model model_;
   CacheReader reader_;
   TrainingRows rows_;
-  data::Range mine_;  // of each step's rows
   std::vector<AcmSite> sites_;
   std::optional<Allocation> allocation_;  // where the rule is that
 };

@@ -114,6 +114,12 @@ double all_gather_seconds(const Machine& machine, int ranks, double bytes, doubl
   return half_seconds(machine, ranks, bytes, calls);
 }
 
+double all_to_all_seconds(const Machine& m, int ranks, double bytes, double calls) {
+  const double local = ranks_of_a_host(m, ranks), others = ranks - local, of_pair = bytes / ranks / ranks;
+  return calls * ((local - 1) * m.host_latency.value + others * m.network_latency.value) +
+         of_pair * ((local - 1) / m.host_bandwidth.value + local * others / m.network_bandwidth.value);
+}
+
 double write_seconds(const Machine& machine, int ranks, double bytes) {
   return storage_seconds(machine, ranks, bytes, machine.write_bandwidth.value);
 }

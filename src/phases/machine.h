@@ -44,6 +44,9 @@ Machine machine_named(const std::string& name_or_file);
 double all_reduce_seconds(const Machine& machine, int ranks, double bytes, double calls);
 // Seconds of `calls` all-gathers after which each rank holds `bytes` in all: half the messages, and half the bytes.
 double all_gather_seconds(const Machine& machine, int ranks, double bytes, double calls);
+// Seconds of `calls` all-to-alls in which the ranks hand over `bytes` in all, each to every other alike, pair after
+// pair.
+double all_to_all_seconds(const Machine& machine, int ranks, double bytes, double calls);
 
 // Seconds in which `ranks` write or read so many bytes in all, shared evenly.
 double write_seconds(const Machine& machine, int ranks, double bytes);

@@ -26,6 +26,10 @@ std::vector<int64_t> group_ends(const std::vector<int64_t>& rows_per_segment, in
 RowOrder::RowOrder(const std::vector<int64_t>& rows_per_segment, int64_t shuffle_segments, StreamKey key)
     : ends_(group_ends(rows_per_segment, shuffle_segments)), key_(key) {}
 
+int64_t RowOrder::group_end(int64_t position) const {
+  return position / rows() * rows() + *std::ranges::upper_bound(ends_, position % rows());
+}
+
 std::vector<RowOrder::Part> RowOrder::at(int64_t begin, int64_t end) const {
   std::vector<Part> parts;
   while (begin < end) {

@@ -23,6 +23,8 @@ class RowOrder {
   };
   // Rows at positions [begin, end), cut where the group changes.
   std::vector<Part> at(int64_t begin, int64_t end) const;
+  // Where the group that holds a position ends, in its epoch.
+  int64_t group_end(int64_t position) const;
   int64_t rows() const { return ends_.empty() ? 0 : ends_.back(); }  // of one epoch
 
  private:

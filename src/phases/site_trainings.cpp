@@ -79,7 +79,7 @@ class SiteTrainings::Site {
     const int64_t batch = phase_.items_per_step();
     const auto outcome = trainer_.run(stop, row_end / batch);
     is_finished_ = outcome == train::Outcome::kFinished && trainer_.step() == phase_.steps();
-    if (outcome == train::Outcome::kFinished && !is_finished_) phase_.keep_rows(trainer_.step(), row_end);
+    if (outcome == train::Outcome::kFinished) phase_.keep_rows(trainer_.step(), row_end);
     return outcome;
   }
 
@@ -101,7 +101,7 @@ SiteTrainings::SiteTrainings(const Run& run, Capture& capture)
     : run_(run),
       plan_(site_teams(capture.teacher(), run.settings, run.ranks())),
       team_(make_team()),
-      reader_(capture, run.log, run.settings.cache.shuffle_segments, sites_of_rank(plan_, run.rank())) {
+      reader_(capture, run.log, sites_of_rank(plan_, run.rank())) {
   in_team([&] {
     const auto mine = sites_of_rank(plan_, run_.rank());
     const auto unfinished = unfinished_of(mine);
@@ -155,7 +155,6 @@ train::Outcome SiteTrainings::train_to(int64_t row_end) {
       run_.beat.update([&](comm::BeatState& state) { state.site = site->name(); });
       outcome = site->train_to(run_.stop, row_end);
       if (outcome == train::Outcome::kStopped) return;
-      reader_.clear();
       done_ += site->is_finished();
       tell_done();
     }

@@ -1,36 +1,68 @@
 #pragma once
 
-#include <map>
+#include <list>
 #include <string>
+#include <vector>
 
+#include "comm/communicator.h"
 #include "data/schedule.h"
 #include "phases/cache_reader.h"
+#include "phases/row_order.h"
 
 namespace acm::phases {
 
-// Rows of the cache by their position in training, of one site or of several that are walked in one order.
-class TrainingRows {
- public:
-  TrainingRows(CacheReader& reader, RowOrder order) : reader_(reader), order_(std::move(order)) {}
-
-  int64_t of_epoch() const { return order_.rows(); }
-  // Rows at positions [begin, end).
-  CacheReader::Rows at(const std::string& site, int64_t begin, int64_t end);
-  // Reads rows [begin, end) now for at() to give later, when their window is gone from the disk; what was kept of the
-  // site before is let go. An empty range keeps nothing.
-  void keep(const std::string& site, int64_t begin, int64_t end);
-
- private:
-  struct Kept {
-    int64_t begin = 0, end = 0;
-    CacheReader::Rows rows;
-  };
-  CacheReader& reader_;
-  RowOrder order_;
-  std::map<std::string, Kept> kept_;
+// What each rank of a group holds of a step of `batch` rows, by rank: its slices, which lie side by side.
+struct StepShares {
+  StepShares(int64_t batch, int64_t slices_of_rank, int ranks);
+  int64_t batch;
+  std::vector<data::Range> of_rank;
 };
 
-// What a rank's slices, side by side, hold of a step of `batch` rows.
-data::Range range_of(std::span<const data::Slice> slices, int64_t batch);
+// The rows that the ranks of a group train on, of one site or of several that are walked in one order. The group reads
+// a shuffle group of the cache together: each rank whole datasets, its share of them, whose digests it compares, and
+// rank hands to rank the rows that are the other's. So each byte is read once, whatever the number of ranks, and a rank
+// holds of all sites its own rows alone.
+class TrainingRows {
+ public:
+  TrainingRows(CacheReader& reader, const std::vector<std::string>& sites, StreamKey key, comm::Communicator& group,
+               StepShares shares);
+
+  int64_t of_epoch() const { return order_.rows(); }
+  // Collective. Has this rank's rows of step `step`, but for those at position `end` and behind, in memory, and lets go
+  // of those of earlier steps. Where a rank cannot read, all throw its Error.
+  void load(int64_t step, int64_t end);
+  void load(int64_t step) { load(step, (step + 1) * shares_.batch); }
+  // Rows of the loaded step that slice `slice` holds, which is this rank's; widened to the numbers that models are
+  // trained in.
+  CacheReader::Rows of(const std::string& site, const data::Slice& slice) const;
+
+ private:
+  using Side = CacheReader::Side;
+  struct Dataset {
+    std::string site;
+    Side side;
+    bool operator==(const Dataset&) const = default;
+  };
+  // This rank's rows from position `begin` of training on, as far as one group of the cache reaches.
+  struct Held {
+    int64_t begin = 0, end = 0;
+    std::vector<at::Tensor> values;  // by dataset, [own rows, width], as stored
+  };
+  struct Route;
+  const CacheNeed& need() const;
+  std::vector<Route> routes(int64_t begin, const RowOrder::Part& part) const;
+  Held read_together(int64_t begin) const;
+  void let_go_before(int64_t position);
+  int64_t own_before(int64_t position) const;
+  std::vector<at::Tensor> parts_of(const Dataset& dataset, const Route& route) const;
+  at::Tensor values(const Dataset& dataset, int64_t begin, int64_t end) const;
+
+  CacheReader& reader_;
+  comm::Communicator& group_;
+  RowOrder order_;
+  StepShares shares_;
+  std::vector<Dataset> datasets_;
+  std::list<Held> held_;  // one after another
+};
 
 }  // namespace acm::phases

@@ -46,13 +46,17 @@ void finish_fetch_figures(std::map<std::string, double>& figures, int64_t steps,
 
 }  // namespace
 
-std::vector<data::Slice> slices_of_rank(const comm::Communicator& group, int64_t micro_batches, int cut_unit,
-                                        int64_t step) {
+std::vector<data::Slice> slices_of_rank(int rank, int ranks, int64_t micro_batches, int cut_unit, int64_t step) {
   const int own = static_cast<int>(micro_batches);
   std::vector<data::Slice> slices;
   for (int i = 0; i < own; ++i)
-    slices.push_back({.step = step, .index = group.rank() * own + i, .count = group.size() * own, .unit = cut_unit});
+    slices.push_back({.step = step, .index = rank * own + i, .count = ranks * own, .unit = cut_unit});
   return slices;
+}
+
+std::vector<data::Slice> slices_of_rank(const comm::Communicator& group, int64_t micro_batches, int cut_unit,
+                                        int64_t step) {
+  return slices_of_rank(group.rank(), group.size(), micro_batches, cut_unit, step);
 }
 
 Trainer::Trainer(Phase& phase, const TrainerConfig& config, comm::Groups groups, std::filesystem::path checkpoints,

@@ -51,8 +51,9 @@ struct TrainerOutlets {
   std::function<void(int64_t step)> on_writing = {};
 };
 
-// The slices of a group's rank in a step, in order: ranks x micro-batches cut the global batch, and rank r holds
+// The slices of a rank in a step, in order: ranks x micro-batches cut the global batch, and rank r holds
 // [r m, (r + 1) m). The one place that says so: whoever prepares a phase's data asks here.
+std::vector<data::Slice> slices_of_rank(int rank, int ranks, int64_t micro_batches, int cut_unit, int64_t step = 0);
 std::vector<data::Slice> slices_of_rank(const comm::Communicator& group, int64_t micro_batches, int cut_unit,
                                         int64_t step = 0);
 

@@ -80,7 +80,7 @@ void prepare(const phases::Run& run) {
   save(phases::PhaseId::kPretrain, "");
   phases::Capture capture(run);
   capture.fill();
-  phases::CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+  phases::CacheReader reader(capture, run.log);
   convert_sites(*model, run.settings.surgery(), run.key());
   for (const auto& site : acm_sites(*model)) phases::start_learners(run, capture, *site.site, reader, *site.layer);
   save(phases::PhaseId::kDistill, capture.teacher_digest());

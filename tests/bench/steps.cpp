@@ -70,6 +70,7 @@ class SiteSteps {
     const auto threads = phase_.threads();
     const double start = processor_seconds();
     trainer_.run({}, trainer_.step() + 1);
+    phase_.keep_rows(trainer_.step(), 0);  // each step reads its rows
     return end_ - start;
   }
 
@@ -86,16 +87,13 @@ class SiteSteps {
 // The sites of phase 1 one after another, one step of each a turn.
 void run_sites(const phases::Run& run, Turns& turns) {
   phases::Capture capture(run);
-  phases::CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+  phases::CacheReader reader(capture, run.log);
   std::vector<std::unique_ptr<SiteSteps>> sites;
   for (const auto& site : capture.teacher().sites()) sites.push_back(std::make_unique<SiteSteps>(run, site, reader));
   for (int64_t step = 0; step < run.settings.distill.steps; ++step) {
     turns.await();
     double seconds = 0;
-    for (const auto& site : sites) {
-      seconds += site->step();
-      reader.clear();
-    }
+    for (const auto& site : sites) seconds += site->step();
     turns.end(seconds);
   }
 }

@@ -63,6 +63,25 @@ TEST_F(Plain, GathersAndBroadcasts) {
   group_.barrier();
 }
 
+// Rank r has r x s bytes for rank s, all of them 10 r + s; and what is long travels in pieces.
+TEST_F(Plain, HandsPartsOverAll) {
+  const auto expect_handed = [](Communicator& group, int64_t unit) {
+    const auto part = [&](int from, int to) { return at::full({unit * from * to}, 10 * from + to, at::kByte); };
+    std::vector<at::Tensor> parts;
+    for (int to = 0; to < group.size(); ++to) parts.push_back(part(group.rank(), to));
+    const auto received = group.all_to_all(parts);
+    ASSERT_EQ(static_cast<int>(received.size()), group.size());
+    for (int from = 0; from < group.size(); ++from)
+      EXPECT_TRUE(received[static_cast<size_t>(from)].equal(part(from, group.rank()))) << from;
+  };
+  expect_handed(group_, 1);
+  expect_handed(group_, 300'007);
+  expect_handed(groups().control, 2);  // checked
+  expect_handed(*groups().control.split(rank_ % 2), 3);
+  EXPECT_THROW(group_.all_to_all({static_cast<size_t>(size_) + 1, at::zeros({1}, at::kByte)}), c10::Error);
+  EXPECT_THROW(group_.all_to_all({static_cast<size_t>(size_), at::zeros({1})}), c10::Error);
+}
+
 // Several pieces, and a last one that is not full.
 TEST_F(Plain, LongTensorsTravelWhole) {
   constexpr int64_t kCount = 1'000'003;  // 8 MB
@@ -185,6 +204,10 @@ TEST(Checked, NamesTheRankThatDiffersAndGoesOn) {
   };
   expect_named([&](bool odd) { both.data.all_reduce(at::zeros({odd ? 3 : 2}), ReduceOp::kSum)->wait(); });
   expect_named([&](bool odd) { odd ? both.data.barrier() : both.data.broadcast(at::zeros({2}), 0); });
+  expect_named([&](bool odd) {
+    if (odd) return both.data.barrier();
+    both.data.all_to_all({static_cast<size_t>(both.data.size()), at::zeros({1}, at::kByte)});
+  });
   expect_named([&](bool odd) { odd ? both.control.barrier() : both.data.barrier(); });
   both.data.barrier();
 }

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "parallel/shared_scratch.h"
 #include "parallel/world.h"
+#include "phases/capture.h"
 #include "phases/distill.h"
 #include "phases/evaluate.h"
 #include "phases/finetune.h"
@@ -65,6 +66,26 @@ TEST_F(Phases, DistillationLeavesTheSameBytes) {
 TEST_F(Phases, GatingReachesTheSameModel) {
   run({}, save_learners, [](const auto& run) { EXPECT_EQ(run_gating(run), train::Outcome::kFinished); });
   EXPECT_LT(model_distance(together_.model(PhaseId::kGating), alone_.model(PhaseId::kGating)), 1e-10);
+}
+
+// Whichever rank reads the values names them, captures the segment again and goes on with all others.
+TEST_F(Phases, ADamagedSegmentIsNamedByOneRankAndMended) {
+  const auto with_damage = [](const phases::Run& run) {
+    save_learners(run);
+    Capture capture(run);
+    ASSERT_TRUE(capture.fill());
+    spoil(capture.cache().path_of(1), capture.cache().read_output(1, "blocks.1.ffn"));
+  };
+  run([](Settings& s) { s.gating.rule = "marginal"; }, with_damage,
+      [](const auto& run) { EXPECT_EQ(run_gating(run), train::Outcome::kFinished); });
+  EXPECT_LT(model_distance(together_.model(PhaseId::kGating), alone_.model(PhaseId::kGating)), 1e-10);
+  EXPECT_EQ(digests_in(together_.cache()), digests_in(alone_.cache()));
+  int named = 0;
+  for (int rank = 0; rank < parallel_test::groups().control.size(); ++rank) {
+    const auto log = read_file(together_.root() / ("rank-" + std::to_string(rank) + ".log"));
+    named += log.find("segment-00001.h5: it is changed: the values of /blocks.1.ffn/output") != std::string::npos;
+  }
+  EXPECT_EQ(named, 1);
 }
 
 TEST_F(Phases, FineTuningReachesTheSameModel) {

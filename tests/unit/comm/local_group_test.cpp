@@ -1,6 +1,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
+#include <c10/util/Exception.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -46,6 +47,20 @@ TEST(LocalGroup, GathersByRankAndBroadcastsFromAnyRoot) {
     for (int rank = 0; rank < 3; ++rank) EXPECT_EQ(all[rank][1].item<int>(), rank);
     group.broadcast(mine, 2);
     EXPECT_EQ(mine[0].item<int>(), 2);
+  });
+}
+
+// Rank r has r x s bytes for rank s.
+TEST(LocalGroup, HandsPartsOverAll) {
+  run_local_group(3, [](Communicator& group) {
+    const auto part = [](int from, int to) { return at::full({from * to}, 10 * from + to, at::kByte); };
+    std::vector<at::Tensor> parts;
+    for (int to = 0; to < 3; ++to) parts.push_back(part(group.rank(), to));
+    const auto received = group.all_to_all(parts);
+    ASSERT_EQ(received.size(), 3);
+    for (int from = 0; from < 3; ++from)
+      EXPECT_TRUE(received[static_cast<size_t>(from)].equal(part(from, group.rank()))) << from;
+    EXPECT_THROW(group.all_to_all({part(1, 1)}), c10::Error);
   });
 }
 

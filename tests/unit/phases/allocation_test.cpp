@@ -64,7 +64,7 @@ Solved solved(int ranks, const std::filesystem::path& folder, const SmallRun::Ad
   run_small_group(ranks, folder, adjust, save_inputs, [&](const Run& run) {
     Capture capture(run);
     ASSERT_TRUE(capture.fill());
-    CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+    CacheReader reader(capture, run.log);
     const auto model = load_model(run.folder.model(PhaseId::kDistill));
     const auto sites = acm_sites(*model.backbone);
     Allocation allocation(sites);
@@ -144,7 +144,7 @@ TEST(Allocation, GatesAreShiftedToTheBudgetAlikeOnAnyNumberOfRanks) {
     run_small_group(ranks, scratch / std::to_string(ranks), with_samples(20, 0.7), save_inputs, [&](const auto& run) {
       Capture capture(run);
       ASSERT_TRUE(capture.fill());
-      CacheReader reader(capture, run.log, run.settings.cache.shuffle_segments);
+      CacheReader reader(capture, run.log);
       const auto model = load_model(run.folder.model(PhaseId::kDistill));
       add_gates(*model.backbone, run.settings.gate_config(), run.key());
       model.backbone->to(run.settings.dtype());

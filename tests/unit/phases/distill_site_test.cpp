@@ -20,7 +20,7 @@ class DistillSiteTest : public testing::Test {
     save_dense_model(run);
     Capture capture(run);
     EXPECT_TRUE(capture.fill());
-    CacheReader reader(capture, small.log, small.settings.cache.shuffle_segments);
+    CacheReader reader(capture, small.log);
     const auto& site = capture.teacher().sites()[nn::site_index(capture.teacher(), site_name)];
     DistillSite phase(run, site, reader, *solo_);
     EXPECT_EQ(phase.site(), site_name);
@@ -97,7 +97,7 @@ TEST_F(DistillSiteTest, EachSiteStartsFromLearnersOfItsOwn) {
   save_dense_model(run);
   Capture capture(run);
   ASSERT_TRUE(capture.fill());
-  CacheReader reader(capture, small.log, 2);
+  CacheReader reader(capture, small.log);
   const auto start_of = [&](const std::string& name) {
     DistillSite phase(run, capture.teacher().sites()[nn::site_index(capture.teacher(), name)], reader, *solo_);
     phase.start();

@@ -176,10 +176,16 @@ TEST_F(EstimateTest, WindowsAreWrittenAgainInEachEpochAndHoldTheLimit) {
   EXPECT_EQ(windows.read_bytes, whole.read_bytes);
 }
 
-// Each rank of phase 2 trains on some rows of every group and reads the group; a rank of phase 1 reads its own sites.
-TEST_F(EstimateTest, MoreRanksReadMoreInPhase2Alone) {
-  EXPECT_EQ(of(PhaseId::kGating, 4).read_bytes, 4 * of(PhaseId::kGating, 1).read_bytes);
-  EXPECT_EQ(of(PhaseId::kDistill, 4).read_bytes, of(PhaseId::kDistill, 1).read_bytes);
+// Ranks share what they read, and the memory that its rows take.
+TEST_F(EstimateTest, MoreRanksReadNoMore) {
+  small_.settings.distill.slices = 4;
+  ASSERT_EQ(of(PhaseId::kDistill, 40).team_ranks, 4);
+  for (const auto phase : {PhaseId::kDistill, PhaseId::kGating}) {
+    const auto one = of(phase, 1), many = of(phase, 16);
+    EXPECT_GT(one.read_bytes, 0);
+    EXPECT_EQ(many.read_bytes, one.read_bytes);
+  }
+  EXPECT_LT(of(PhaseId::kGating, 4).memory_bytes, of(PhaseId::kGating, 1).memory_bytes);
 }
 
 TEST_F(EstimateTest, TimesFollowTheMachine) {

@@ -22,7 +22,7 @@ class LearnerStartTest : public testing::Test {
     return capture_->teacher().sites()[nn::site_index(capture_->teacher(), name)];
   }
   std::shared_ptr<AcmLayer> started(const std::string& name) {
-    CacheReader reader(*capture_, small_.log, 2);
+    CacheReader reader(*capture_, small_.log);
     auto layer = std::make_shared<AcmLayer>(shape_of(site(name), small_.settings.surgery()));
     layer->to(small_.settings.dtype());
     start_learners(run_, *capture_, site(name), reader, *layer);

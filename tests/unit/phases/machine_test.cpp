@@ -60,6 +60,7 @@ class MachineTimes : public testing::Test {
 TEST_F(MachineTimes, OneRankExchangesNothing) {
   EXPECT_EQ(all_reduce_seconds(machine_, 1, 1000, 3), 0);
   EXPECT_EQ(all_gather_seconds(machine_, 1, 1000, 3), 0);
+  EXPECT_EQ(all_to_all_seconds(machine_, 1, 1000, 3), 0);
 }
 
 // Within a host: 2 log2(4) messages a call, and 2 x 3/4 of the bytes at 10 a second.
@@ -70,6 +71,12 @@ TEST_F(MachineTimes, WithinAHost) {
 
 // And between eight: 2 log2(8) messages of 100, and 2 x 7/8 of the bytes at 2 a second, all ranks of a host together.
 TEST_F(MachineTimes, BetweenHosts) { EXPECT_DOUBLE_EQ(all_reduce_seconds(machine_, 32, 1000, 1), 4 + 150 + 600 + 875); }
+
+// Every pair has a message a call and 100 bytes in all; between the two hosts of four ranks, 16 pairs each way.
+TEST_F(MachineTimes, FromEachToEach) {
+  EXPECT_DOUBLE_EQ(all_to_all_seconds(machine_, 4, 1600, 3), 3 * 3 + 30);
+  EXPECT_DOUBLE_EQ(all_to_all_seconds(machine_, 8, 6400, 1), 3 + 400 + 30 + 800);
+}
 
 TEST_F(MachineTimes, HostsShareTheDisk) {
   EXPECT_DOUBLE_EQ(write_seconds(machine_, 4, 30), 6);

@@ -146,6 +146,14 @@ inline void run_small_group(int ranks, const std::filesystem::path& folder, cons
   });
 }
 
+// Changes the first byte of a tensor's values in a segment's file.
+inline void spoil(const std::filesystem::path& path, const at::Tensor& values) {
+  auto bytes = read_file(path);
+  const std::string stored(static_cast<const char*>(values.const_data_ptr()), values.nbytes());
+  bytes.at(bytes.find(stored)) ^= 1;
+  replace_file(path, bytes);
+}
+
 // The digests of the files in a folder, by name.
 inline std::map<std::string, std::string> digests_in(const std::filesystem::path& folder) {
   std::map<std::string, std::string> digests;
