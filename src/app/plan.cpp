@@ -6,6 +6,7 @@
 #include "app/samples.h"
 #include "core/error.h"
 #include "core/file.h"
+#include "core/quotient.h"
 #include "phases/cache_plan.h"
 #include "phases/model_fit.h"
 #include "phases/sample_loader.h"
@@ -64,7 +65,7 @@ std::string cache_lines(const Run& run, PhaseId phase, const phases::CacheNeed& 
   const int64_t segments =
       windows.is_whole() ? need.layout.segments() : windows.groups_per_window() * need.shuffle_segments;
   return "    " + phases::describe_cache(need, windows, folder, free_bytes(folder)) + "\n    each rank captures " +
-         phases::bytes_text((segments + ranks - 1) / ranks * need.segment_bytes()) +
+         phases::bytes_text(quotient_up(segments, ranks) * need.segment_bytes()) +
          (windows.is_whole() ? "\n" : " of each window\n");
 }
 

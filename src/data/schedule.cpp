@@ -7,12 +7,13 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/quotient.h"
 
 namespace acm::data {
 
 Range cut(int64_t batch, int index, int count, int unit) {
   TORCH_CHECK(index >= 0 && index < count, "slice ", index, " of ", count);
-  const int64_t units = (batch + unit - 1) / unit;  // the last may be cut short
+  const int64_t units = quotient_up(batch, unit);  // the last may be cut short
   if (count > units) {
     throw Error(Fault::kUsage, "cannot cut a batch of " + std::to_string(batch) + " samples into " +
                                    std::to_string(count) + " slices: there are more slices than " +

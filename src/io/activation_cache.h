@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/quotient.h"
 
 namespace acm::io {
 
@@ -34,7 +35,7 @@ struct CacheLayout {
   // epoch stands `epoch_positions` after that of the epoch before.
   int64_t epochs = 1, epoch_positions = 0;
 
-  int64_t segments() const { return (samples + segment_samples - 1) / segment_samples; }  // of an epoch
+  int64_t segments() const { return quotient_up(samples, segment_samples); }  // of an epoch
   int64_t first_sample(int64_t segment) const {  // its position in the capture schedule
     return segment / segments() * epoch_positions + segment % segments() * segment_samples;
   }

@@ -8,6 +8,7 @@
 #include "acm/model.h"
 #include "config/read.h"
 #include "core/error.h"
+#include "core/quotient.h"
 #include "data/loader.h"
 
 namespace acm::phases {
@@ -19,8 +20,6 @@ constexpr std::array<std::string_view, 2> kViews = {"augment", "data.on_bad_samp
 int64_t captured_samples(const Run& run) {
   return run.settings.cache.samples > 0 ? run.settings.cache.samples : run.train_data.size();
 }
-
-int64_t rounded_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
 at::ScalarType cached_dtype(const Settings& settings) {
   const auto& name = settings.cache.dtype;
@@ -56,7 +55,7 @@ io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const 
                              {"tokens_per_sample", config.tokens_per_sample}});
   if (config.fresh_views) {
     layout.epochs = std::numeric_limits<int32_t>::max();  // as many as a phase asks for
-    layout.epoch_positions = rounded_up(layout.samples, config.micro_batch);
+    layout.epoch_positions = quotient_up(layout.samples, config.micro_batch) * config.micro_batch;
     layout.key["epoch_samples"] = layout.samples;  // the second epoch begins behind them
   }
   return layout;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/quotient.h"
 #include "phases/sample_loader.h"
 #include "phases/teams.h"
 
@@ -28,8 +29,6 @@ constexpr double kTrained = 4;
 // A checkpoint holds parameters and two moments.
 constexpr int64_t kSaved = 3;
 
-int64_t rounded_up_quotient(int64_t dividend, int64_t divisor) { return (dividend + divisor - 1) / divisor; }
-
 struct Captured {
   int64_t segments = 0, of_busiest_rank = 0;
 };
@@ -39,7 +38,7 @@ Captured captured(const WindowPlan& plan, int ranks) {
   for (int64_t window = 0; window < plan.windows(); ++window) {
     const auto segments = static_cast<int64_t>(plan.segments(window).size());
     sum.segments += segments;
-    sum.of_busiest_rank += rounded_up_quotient(segments, ranks);
+    sum.of_busiest_rank += quotient_up(segments, ranks);
   }
   return sum;
 }
@@ -51,8 +50,8 @@ struct Reading {
 
 Reading reading_of(const CacheNeed& need, int64_t training_rows) {
   const int64_t epoch = need.epoch_rows(), group = need.shuffle_segments * need.layout.segment_samples * need.tokens;
-  const int64_t epochs = training_rows / epoch, rest = rounded_up_quotient(training_rows % epoch, group);
-  return {epochs * epoch + std::min(rest * group, epoch), epochs * rounded_up_quotient(epoch, group) + rest};
+  const int64_t epochs = training_rows / epoch, rest = quotient_up(training_rows % epoch, group);
+  return {epochs * epoch + std::min(rest * group, epoch), epochs * quotient_up(epoch, group) + rest};
 }
 
 }  // namespace
@@ -175,7 +174,7 @@ void RunEstimate::add_gates(Estimate& e, double rows) const {
 // once, and again for each site of the rank's own from that site on, half of it in the mean; then their prefixes.
 double RunEstimate::label_seconds(int ranks) const {
   const auto samples = static_cast<double>(std::min(run_.settings.gating.label_samples, sizes_.cache.layout.samples));
-  const auto sites = static_cast<double>(rounded_up_quotient(static_cast<int64_t>(sizes_.sites.size()), ranks));
+  const auto sites = static_cast<double>(quotient_up(static_cast<int64_t>(sizes_.sites.size()), ranks));
   const double passes = run_.settings.gating.site_weights == "measured" ? 1 + sites / 2 : 0;
   int64_t macs = 0, values = 0;
   for (const auto& site : sizes_.sites) {
@@ -222,7 +221,7 @@ void RunEstimate::add_capture(Estimate& e) const {
   if (const auto before = plan(PhaseId::kDistill);
       e.phase == PhaseId::kGating && windows.is_whole() && before.is_whole()) {
     const int64_t missing = std::max<int64_t>(0, captures.segments - captured(before, e.ranks).segments);
-    captures = {missing, rounded_up_quotient(missing, e.ranks)};
+    captures = {missing, quotient_up(missing, e.ranks)};
   }
   e.capture_seconds =
       static_cast<double>(captures.of_busiest_rank * need.layout.segment_samples) * seconds(teacher_pass());
@@ -256,7 +255,7 @@ void RunEstimate::add_reading(Estimate& e) const {
   e.read_bytes = reading.rows * row_bytes;
   const int together = by_site ? e.team_ranks : e.ranks, groups_of_ranks = e.ranks / together;
   const int64_t reads = need.shuffle_segments * datasets / groups_of_ranks;
-  const auto calls = static_cast<double>(reading.groups * rounded_up_quotient(reads, together));
+  const auto calls = static_cast<double>(reading.groups * quotient_up(reads, together));
   e.read_seconds = read_seconds(machine_, e.ranks, static_cast<double>(e.read_bytes)) +
                    all_to_all_seconds(machine_, together, static_cast<double>(e.read_bytes / groups_of_ranks), calls);
 }

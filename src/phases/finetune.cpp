@@ -4,6 +4,7 @@
 
 #include "acm/cost.h"
 #include "core/error.h"
+#include "core/quotient.h"
 #include "nn/autocast.h"
 #include "phases/batch_statistics.h"
 #include "phases/calibrated_start.h"
@@ -98,7 +99,7 @@ class Finetune final : public train::Phase {
 
   // On the first batches, as the coming steps will see them.
   void shift_gates_to_budget(std::span<const data::Slice> mine) {
-    const int64_t batches = std::min(steps(), (kStartSamples + config_.batch - 1) / config_.batch);
+    const int64_t batches = std::min(steps(), quotient_up(kStartSamples, config_.batch));
     std::vector<std::pair<data::Slice, data::Batch>> samples;
     for (int64_t step = 0; step < batches; ++step)
       for (data::Slice slice : mine) {

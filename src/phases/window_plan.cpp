@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/quotient.h"
 #include "phases/row_order.h"
 
 namespace acm::phases {
@@ -23,7 +24,7 @@ WindowPlan::WindowPlan(const Walk& walk, int64_t groups_on_disk)
   visits_per_window_ = whole_ ? visits_ : groups_on_disk / 2;
 }
 
-int64_t WindowPlan::windows() const { return (visits_ + visits_per_window_ - 1) / visits_per_window_; }
+int64_t WindowPlan::windows() const { return quotient_up(visits_, visits_per_window_); }
 
 int64_t WindowPlan::visit_of(int64_t row) const {
   const auto group = std::ranges::upper_bound(ends_, row % ends_.back()) - ends_.begin();
@@ -43,7 +44,7 @@ int64_t WindowPlan::row_end(int64_t window) const {
 std::vector<int64_t> WindowPlan::segments(int64_t window, int64_t from_row) const {
   // What is captured at once is captured to the end of an epoch, for the next phase to walk further.
   const int64_t begin = whole_ ? 0 : std::max(window * visits_per_window_, visit_of(from_row)),
-                end = whole_ ? (visits_ + groups() - 1) / groups() * groups()
+                end = whole_ ? quotient_up(visits_, groups()) * groups()
                              : std::min((window + 1) * visits_per_window_, visits_);
   std::set<int64_t> numbers;
   for (int64_t visit = begin; visit < end; ++visit) {
