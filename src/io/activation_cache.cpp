@@ -219,6 +219,12 @@ ActivationCache::ActivationCache(std::filesystem::path folder, CacheLayout layou
   refuse_other_keys(folder_, impl_->key);
 }
 
+ActivationCache ActivationCache::for_another_thread() const {
+  ActivationCache other(*this);
+  other.impl_ = std::make_shared<Impl>(folder_, layout_);
+  return other;
+}
+
 int64_t segment_file_bytes(const CacheLayout& layout, int64_t tokens) {
   check_layout(layout);
   const int64_t samples = layout.samples_in(0), rows = samples * tokens;

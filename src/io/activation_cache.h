@@ -76,6 +76,9 @@ class ActivationCache {
   // Creates the folder. Segments of another key in it are an Error(kUsage) that lists the differing members.
   ActivationCache(std::filesystem::path folder, CacheLayout layout);
 
+  // The same cache, for the calls of another thread; that object compares digests anew.
+  ActivationCache for_another_thread() const;
+
   const CacheLayout& layout() const { return layout_; }
   std::filesystem::path path_of(int64_t segment) const;
 

@@ -19,6 +19,7 @@ class Capture {
   explicit Capture(const Run& run);
 
   io::ActivationCache& cache() { return *cache_; }
+  const io::ActivationCache& cache() const { return *cache_; }
   const nn::Backbone& teacher() const { return *teacher_.backbone; }
   const std::string& teacher_digest() const { return teacher_.digest; }
   const CacheNeed& need() const { return need_; }

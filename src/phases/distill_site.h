@@ -23,6 +23,7 @@ class DistillSite final : public train::Phase {
   void start() override;
   void begin_step(std::span<const data::Slice> mine) override { rows_.load(mine.front().step); }
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override;
+  std::optional<data::FetchFigures> take_fetch_figures() override { return rows_.take_fetch_figures(); }
   void finish() override;  // writes learners_file()
 
   // How the trainer of a team cuts steps and sums gradients: into distill.slices parts, whatever the team's size.
@@ -30,6 +31,7 @@ class DistillSite final : public train::Phase {
   // Collective over the team. Keeps what this rank needs of step `step` from before training row `row_end`, and lets go
   // of the rest.
   void keep_rows(int64_t step, int64_t row_end) { rows_.load(step, row_end); }
+  void read_ahead_until(int64_t row_end) { rows_.read_ahead_until(row_end); }  // see TrainingRows
   // To be held while the site trains.
   SingleThreadInFloat64 threads() const;
 

@@ -48,6 +48,8 @@ class Gating final : public train::Phase {
     if (allocation_) allocation_->visit_state(visitor);
   }
 
+  std::optional<data::FetchFigures> take_fetch_figures() override { return rows_.take_fetch_figures(); }
+
   void start() override {
     if (!allocation_) return;
     allocation_->solve(run_, reader_);
@@ -88,6 +90,7 @@ class Gating final : public train::Phase {
   // Collective. Keeps what this rank needs of step `step` from before training row `row_end`, whose window will go from
   // the disk, and lets go of the rest.
   void keep_rows(int64_t step, int64_t row_end) { rows_.load(step, row_end); }
+  void read_ahead_until(int64_t row_end) { rows_.read_ahead_until(row_end); }
 
   void finish() override {
     if (allocation_ && config_.label_share < 1) allocation_->meet_budget(run_, reader_, *model_.backbone);
@@ -186,6 +189,7 @@ train::Outcome run_gating(const Run& run) {
   TrainingOnAllRanks training(run, PhaseId::kGating, *phase);
   return walk.from(training.step() * config.batch, [&](int64_t window) {
     const int64_t row_end = windows->row_end(window);
+    phase->read_ahead_until(row_end);
     const auto outcome = training.run_to(row_end / config.batch);
     const bool goes_on = outcome == train::Outcome::kFinished && training.step() < phase->steps();
     if (goes_on) phase->keep_rows(training.step(), row_end);

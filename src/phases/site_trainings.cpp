@@ -77,6 +77,7 @@ class SiteTrainings::Site {
   train::Outcome train_to(const std::stop_token& stop, int64_t row_end) {
     const auto threads = phase_.threads();
     const int64_t batch = phase_.items_per_step();
+    phase_.read_ahead_until(row_end);
     const auto outcome = trainer_.run(stop, row_end / batch);
     is_finished_ = outcome == train::Outcome::kFinished && trainer_.step() == phase_.steps();
     if (outcome == train::Outcome::kFinished) phase_.keep_rows(trainer_.step(), row_end);

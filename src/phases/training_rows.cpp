@@ -7,10 +7,14 @@
 
 #include <algorithm>
 
+#include "core/stopwatch.h"
 #include "train/trainer.h"
 
 namespace acm::phases {
 namespace {
+
+// What may lie in memory before its time: some groups of a site of a ViT-B, a part of one of all sites.
+constexpr int64_t kMostBytesAhead = 512'000'000;
 
 std::string dataset_site(const CacheReader& reader, const std::string& site, CacheReader::Side side) {
   return side == CacheReader::Side::kInput ? reader.owner_of_input(site) : site;
@@ -50,6 +54,7 @@ TrainingRows::TrainingRows(CacheReader& reader, const std::vector<std::string>& 
 const CacheNeed& TrainingRows::need() const { return reader_.capture().need(); }
 
 void TrainingRows::load(int64_t step, int64_t end) {
+  const Stopwatch watch;
   const int64_t begin = step * shares_.batch;
   const bool goes_back = !held_.empty() && begin < held_.front().begin;  // to an earlier checkpoint
   if (goes_back || begin >= end) held_.clear();
@@ -58,6 +63,39 @@ void TrainingRows::load(int64_t step, int64_t end) {
     let_go_before(begin);
     held_.push_back(read_together(reached));
   }
+  if (ahead_ && !held_.empty()) begin_reading(held_.back().end);
+  waited_seconds_ += watch.seconds();
+}
+
+void TrainingRows::read_ahead_until(int64_t end) {
+  ahead_until_ = end;
+  if (!ahead_) ahead_ = std::make_unique<ReadAhead>(reader_.capture().cache());
+}
+
+data::FetchFigures TrainingRows::take_fetch_figures() { return {.waited_seconds = std::exchange(waited_seconds_, 0)}; }
+
+// What of the group at `begin` this rank reads first.
+void TrainingRows::begin_reading(int64_t begin) {
+  if (begin >= ahead_until_ || begin == ahead_from_) return;
+  ahead_from_ = begin;
+  const auto segments = segments_of(order_.at(begin, begin + 1).front());
+  const auto mine = reads_of(group_.rank(), segments.size() * static_cast<int64_t>(datasets_.size()));
+  std::vector<ReadAhead::Place> places;
+  int64_t bytes = 0;
+  for (int64_t read = mine.begin; read < mine.end && bytes < kMostBytesAhead; ++read) {
+    const auto& [site, side] = datasets_[static_cast<size_t>(read) % datasets_.size()];
+    const int64_t segment = segments.begin + read / static_cast<int64_t>(datasets_.size());
+    places.push_back({segment, site, side});
+    bytes += need().layout.segment_samples * need().tokens * reader_.width(site, side) *
+             static_cast<int64_t>(c10::elementSize(need().layout.dtype));
+  }
+  ahead_->begin(std::move(places));
+}
+
+at::Tensor TrainingRows::read(const Dataset& dataset, int64_t segment) const {
+  if (ahead_)
+    if (const auto values = ahead_->take({segment, dataset.site, dataset.side}); values.defined()) return values;
+  return reader_.read(segment, dataset.site, dataset.side);
 }
 
 // Of what is held, whose first group reaches beyond `position`.
@@ -76,16 +114,26 @@ int64_t TrainingRows::own_before(int64_t position) const {
          std::clamp<int64_t>(position % shares_.batch - share.begin, 0, share.size());
 }
 
+data::Range TrainingRows::segments_of(const RowOrder::Part& part) const {
+  const int64_t in_epoch = need().layout.segments(), first = need().fresh_views ? part.epoch * in_epoch : 0;
+  const auto segments = segments_of_group(part.group, need().shuffle_segments, in_epoch);
+  return {first + segments.begin, first + segments.end};
+}
+
+// What of so many datasets, segment after segment, a rank reads.
+data::Range TrainingRows::reads_of(int64_t rank, int64_t reads) const {
+  return {reads * rank / group_.size(), reads * (rank + 1) / group_.size()};
+}
+
 // Every rank works out the same, so that nobody need be told what comes.
 std::vector<TrainingRows::Route> TrainingRows::routes(int64_t begin, const RowOrder::Part& part) const {
   const auto& layout = need().layout;
   const int64_t rows_of_segment = layout.segment_samples * need().tokens,
                 end = begin + static_cast<int64_t>(part.rows.size());
-  const auto segments = segments_of_group(part.group, need().shuffle_segments, layout.segments());
-  const int64_t first_of_epoch = need().fresh_views ? part.epoch * layout.segments() : 0;
+  const auto segments = segments_of(part);
   std::vector<Route> routes;
   for (int64_t segment = segments.begin; segment < segments.end; ++segment)
-    routes.push_back({.segment = first_of_epoch + segment, .counts = std::vector<int64_t>(shares_.of_rank.size())});
+    routes.push_back({.segment = segment, .counts = std::vector<int64_t>(shares_.of_rank.size())});
   for (size_t rank = 0; rank < shares_.of_rank.size(); ++rank) {
     const auto& share = shares_.of_rank[rank];
     int64_t place = 0;
@@ -105,7 +153,7 @@ std::vector<TrainingRows::Route> TrainingRows::routes(int64_t begin, const RowOr
 
 // What a dataset of a segment holds for each rank, as bytes.
 std::vector<at::Tensor> TrainingRows::parts_of(const Dataset& dataset, const Route& route) const {
-  const auto rows = reader_.read(route.segment, dataset.site, dataset.side).index_select(0, at::tensor(route.rows));
+  const auto rows = read(dataset, route.segment).index_select(0, at::tensor(route.rows));
   const auto bytes = rows.view(at::kByte);
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
@@ -124,7 +172,7 @@ TrainingRows::Held TrainingRows::read_together(int64_t begin) const {
     held.values.push_back(
         at::empty({own_before(end) - own_before(begin), reader_.width(site, side)}, need().layout.dtype));
   const auto reads = static_cast<int64_t>(routes.size() * datasets_.size());
-  const auto share = [&](int64_t rank) { return data::Range{reads * rank / ranks, reads * (rank + 1) / ranks}; };
+  const auto share = [&](int64_t rank) { return reads_of(rank, reads); };
   const auto mine = share(group_.rank());
   // One dataset of each rank at a time bounds the memory.
   for (int64_t round = 0; round * ranks < reads; ++round) {

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <list>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "data/loader.h"
 #include "data/schedule.h"
 #include "phases/cache_reader.h"
+#include "phases/read_ahead.h"
 #include "phases/row_order.h"
 
 namespace acm::phases {
@@ -32,6 +35,10 @@ class TrainingRows {
   // of those of earlier steps. Where a rank cannot read, all throw its Error.
   void load(int64_t step, int64_t end);
   void load(int64_t step) { load(step, (step + 1) * shares_.batch); }
+  // From now on a thread reads this rank's share of the next group, or the first of it, while steps are computed, where
+  // that group begins before position `end`: that of the window, behind which nothing may be on the disk yet.
+  void read_ahead_until(int64_t end);
+  data::FetchFigures take_fetch_figures();  // of load() since the last call
   // Rows of the loaded step that slice `slice` holds, which is this rank's; widened to the numbers that models are
   // trained in.
   CacheReader::Rows of(const std::string& site, const data::Slice& slice) const;
@@ -54,6 +61,10 @@ class TrainingRows {
   Held read_together(int64_t begin) const;
   void let_go_before(int64_t position);
   int64_t own_before(int64_t position) const;
+  data::Range segments_of(const RowOrder::Part& part) const;
+  data::Range reads_of(int64_t rank, int64_t reads) const;
+  void begin_reading(int64_t begin);
+  at::Tensor read(const Dataset& dataset, int64_t segment) const;
   std::vector<at::Tensor> parts_of(const Dataset& dataset, const Route& route) const;
   at::Tensor values(const Dataset& dataset, int64_t begin, int64_t end) const;
 
@@ -62,7 +73,10 @@ class TrainingRows {
   RowOrder order_;
   StepShares shares_;
   std::vector<Dataset> datasets_;
-  std::list<Held> held_;  // one after another
+  std::list<Held> held_;                       // one after another
+  mutable std::unique_ptr<ReadAhead> ahead_;   // where it was asked for
+  int64_t ahead_until_ = 0, ahead_from_ = -1;  // the end of what may be read ahead; where the group of ahead_ begins
+  double waited_seconds_ = 0;
 };
 
 }  // namespace acm::phases

@@ -31,7 +31,13 @@ class Walk {
         reader_(capture_, run.log),
         rows_(reader_, sites_, kKey, run.groups.control, {kBatch, micro_batches, run.ranks()}) {}
 
-  void load(int64_t step) { rows_.load(step); }
+  void load(int64_t step) {
+    const int64_t before = capture_.cache().bytes_read();
+    rows_.load(step);
+    bytes_read_by_load += capture_.cache().bytes_read() - before;
+  }
+  void read_ahead_until(int64_t end) { rows_.read_ahead_until(end); }
+  int64_t bytes_read_by_load = 0;  // on the thread that calls it
   void load(int64_t step, int64_t end) { rows_.load(step, end); }
   const io::ActivationCache& cache() { return capture_.cache(); }
 
@@ -110,6 +116,36 @@ TEST(TrainingRows, AreThoseOfTheOrderOnAnyNumberOfRanks) {
           });
     }
   }
+}
+
+// What a thread has read is what would have been read, and is read by nobody else.
+TEST(TrainingRows, AreTheSameWhereAThreadReadsAhead) {
+  const Scratch scratch;
+  for (const int ranks : {1, 3}) {
+    walk(ranks, scratch / std::to_string(ranks), {}, [&](const auto& run) {
+      Walk ahead(run, 2, kSites), plain(run, 2, kSites);
+      ahead.read_ahead_until(kSteps * kBatch);
+      for (int64_t step = 0; step < kSteps; ++step) {
+        for (Walk* each : {&ahead, &plain}) each->load(step);
+        ahead.expect_rows_of(step);
+      }
+      EXPECT_LT(ahead.bytes_read_by_load, plain.bytes_read_by_load / 2);
+      ahead.load(1);
+      ahead.expect_rows_of(1);
+    });
+  }
+}
+
+TEST(TrainingRows, ASegmentThatCannotBeReadAheadIsMendedWhenItsRowsAreDue) {
+  const Scratch scratch;
+  walk(1, scratch / "run", {}, [&](const auto& run) {
+    Walk rows(run, 1, kSites);
+    const auto second_group = rows.cache().path_of(2);
+    std::filesystem::resize_file(second_group, std::filesystem::file_size(second_group) / 2);
+    rows.read_ahead_until(kSteps * kBatch);
+    for (int64_t step = 0; step < kSteps; ++step) rows.load(step);
+    EXPECT_FALSE(rows.cache().fault_of(2).has_value());
+  });
 }
 
 // The bytes of the cache are shared out, and the estimate tells them.
