@@ -1,11 +1,11 @@
 #include "nn/vit/patch_embedding.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
 
 #include <sstream>
 
 #include "core/error.h"
+#include "nn/kernels/feed_forward.h"
 
 namespace acm::nn {
 
@@ -25,11 +25,11 @@ at::Tensor PatchEmbedding::forward(const at::Tensor& images) const {
             << "]; make the backbone's sizes fit the data";
     throw Error(Fault::kUsage, message.str());
   }
-  const at::Tensor pixels = images.to(weight.scalar_type())
+  const at::Tensor pixels = images.to(bias.scalar_type())
                                 .reshape({images.size(0), channels, rows_, patch, columns_, patch})
                                 .permute({0, 2, 4, 1, 3, 5})
                                 .reshape({images.size(0), patches(), channels * patch * patch});
-  return at::linear(pixels, weight.flatten(1), bias);
+  return linear(pixels, weight.flatten(1), bias);
 }
 
 }  // namespace acm::nn
