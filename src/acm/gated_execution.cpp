@@ -7,12 +7,14 @@
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "acm/bfloat16_gated_kernels.h"
 #include "acm/gated_kernels.h"
 
 namespace acm {
 
 at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {
   if (count == 0) return at::zeros_like(tokens);
+  if (in_bfloat16(weights)) return run_first_learners_in_bfloat16(tokens, count, weights);
   if (gated_kernels_apply(tokens, weights)) return run_first_learners_by_kernels(tokens, count, weights);
   const int64_t columns = count * (weights.w2.size(0) / weights.learners);
   // Slices of the fused matrices: a product reads them with the full row stride, so nothing is copied.
@@ -24,6 +26,7 @@ at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const Lea
 
 at::Tensor run_chosen_learners(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights) {
   TORCH_CHECK(choice.dim() == 1 && choice.size(0) == tokens.size(0), "one count for each token");
+  if (in_bfloat16(weights)) return run_chosen_learners_in_bfloat16(tokens, choice, weights);
   if (gated_kernels_apply(tokens, weights)) return run_chosen_learners_by_kernels(tokens, choice, weights);
   const at::Tensor tokens_of_count = at::bincount(choice, {}, weights.learners + 1).cpu();
   TORCH_CHECK(tokens_of_count.numel() == weights.learners + 1, "a token chose more learners than there are");

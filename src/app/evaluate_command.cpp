@@ -2,11 +2,13 @@
 
 #include <iostream>
 
+#include "acm/bfloat16_model.h"
 #include "app/samples.h"
 #include "app/table.h"
 #include "app/terminal_progress.h"
 #include "app/threads.h"
 #include "core/error.h"
+#include "nn/kernels/bfloat16_product.h"
 #include "phases/calibration.h"
 #include "phases/model_fit.h"
 
@@ -29,6 +31,18 @@ void check_options(Model& model, const Options& options) {
   if (!options.choice && !sites.front().layer->gate())
     throw Error(Fault::kUsage,
                 name + " has no gates yet (they come with phase 2): say with --choice how many learners to run");
+}
+
+void set_precision(Model& model, const std::string& precision) {
+  if (precision.empty()) return;
+  model.backbone->to(at::kFloat);
+  if (precision == "bfloat16") multiply_in_bfloat16(*model.backbone);
+}
+
+void warn_of_emulation(const Options& options, Log& log) {
+  if (options.precision == "bfloat16" && !nn::has_bfloat16_products())
+    log.warn("this processor has no instructions for bfloat16 (avx512_bf16): its products are computed in float32 after "
+             "rounding, and are no faster than with --precision float32");
 }
 
 // Budgets whose shifts the model file holds already need no calibration samples; where the table is to be stored all
@@ -63,6 +77,7 @@ Request load_request(const Options& options, const phases::Settings& settings, c
     request.model = load_model(options.model, phases::import_options(settings, *request.data.test));
     check_options(request.model, options);
     phases::check_fits(request.model, options.model, *request.data.test);
+    set_precision(request.model, options.precision);
     request.stored = phases::stored_calibration(request.model.description);
     request.missing = budgets_to_find(options, request.stored);
   });
@@ -72,6 +87,12 @@ Request load_request(const Options& options, const phases::Settings& settings, c
     if (!request.data.calibration) refuse_search(request.missing, options.model.string());
   });
   return request;
+}
+
+// A result says in which precision it was computed where that was asked for.
+Json labelled(const Options& options, Json evaluation) {
+  if (!options.precision.empty()) evaluation["precision"] = options.precision;
+  return evaluation;
 }
 
 // A row for each budget, in the order in which they were asked for.
@@ -88,12 +109,14 @@ Json evaluate_budgets(Request& request, const phases::Evaluator& evaluator, Log&
   }
   Json rows = Json::Array();
   for (const double budget : options.budgets)
-    rows.push_back(evaluate_at(request.model, *request.data.test, evaluator, budget, table.budgets.at(budget)));
+    rows.push_back(labelled(
+        options, evaluate_at(request.model, *request.data.test, evaluator, budget, table.budgets.at(budget))));
   return rows;
 }
 
 std::string text_of(const Options& options, const Json& evaluation) {
-  return result_table({{options.model.filename().string(), evaluation}}) + cost_lines(evaluation) + "\n" +
+  const std::string precision = options.precision.empty() ? "" : ", " + options.precision;
+  return result_table({{options.model.filename().string() + precision, evaluation}}) + cost_lines(evaluation) + "\n" +
          learner_table(evaluation);
 }
 
@@ -107,6 +130,7 @@ int evaluate_command(const Options& options, const LoadedSettings& loaded, const
   auto request = load_request(options, settings, groups.control);
   request.model.backbone->to(device);
   Log log({}, speaks);
+  warn_of_emulation(options, log);
   TerminalProgress terminal(log, TerminalProgress::is_terminal());
   SilentProgress silent;
   Progress& progress = speaks && !options.quiet ? static_cast<Progress&>(terminal) : silent;
@@ -122,7 +146,7 @@ int evaluate_command(const Options& options, const LoadedSettings& loaded, const
   const auto evaluation = evaluator(request.model, *request.data.test, options.choice);
   if (!speaks) return 0;
   log.info(evaluation.speed());
-  const Json json = evaluation.to_json();
+  const Json json = labelled(options, evaluation.to_json());
   std::cout << (options.json ? json.dump(1) + "\n" : text_of(options, json)) << std::flush;
   return 0;
 }

@@ -73,6 +73,8 @@ void check_budgets(const Options& options) {
     throw Error(Fault::kUsage, "--choice fixes the learners and --budget lets the gates choose: give one of them");
   if (options.store && options.budgets.empty())
     throw Error(Fault::kUsage, "--store keeps the shifts of budgets: name them with --budget, such as 0.35,0.5");
+  if (options.store && !options.precision.empty())
+    throw Error(Fault::kUsage, "--store keeps shifts for the model as it is in its file: leave --precision out");
 }
 
 }  // namespace
@@ -109,6 +111,9 @@ Options parse_options(int argc, char** argv, bool speak) {
           "shares of the learners' cost, such as 0.35,0.5: the gates are shifted to each, as calibration samples show")
       ->delimiter(',')
       ->check(CLI::Number);
+  eval->add_option("--precision", options.precision,
+                   "numbers that are multiplied; bfloat16: sums and all else stay float32 (docs/performance.md)")
+      ->check(CLI::IsMember({"float32", "bfloat16"}));
   eval->add_flag("--store", options.store, "keep the shifts of --budget in the model file");
   eval->add_flag("--json", options.json, "print JSON instead of a table");
   eval->add_flag("--quiet", options.quiet, "no progress on the terminal");

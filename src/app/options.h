@@ -34,6 +34,7 @@ struct Options {
   std::filesystem::path model;    // eval, export
   std::optional<int64_t> choice;  // eval: learners fixed at all sites
   std::vector<double> budgets;    // eval: wanted shares of the learners' cost
+  std::string precision;          // eval: numbers that products multiply; empty: those of the model file
   bool store = false;             // eval: keeps the shifts for them in the model file
   std::filesystem::path weights;  // import: of another library
   std::filesystem::path inspected;  // inspect: a file or folder

@@ -3,9 +3,24 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 
+#include "nn/kernels/bfloat16_layers.h"
 #include "nn/kernels/feed_forward.h"
 
 namespace acm::nn {
+namespace {
+
+at::Tensor in_bfloat16(const at::Tensor& tokens, const Linear& fc1, const Linear& fc2) {
+  const int64_t width = fc1.weight.size(1), hidden = fc1.weight.size(0);
+  return bfloat16_feed_forward(tokens, {.w1 = {fc1.weight.const_data_ptr<c10::BFloat16>(), width, true},
+                                        .w2 = {fc2.weight.const_data_ptr<c10::BFloat16>(), hidden, true},
+                                        .b1 = fc1.bias.const_data_ptr<float>(),
+                                        .b2 = fc2.bias.const_data_ptr<float>(),
+                                        .width = width,
+                                        .hidden = hidden,
+                                        .gelu = true});
+}
+
+}  // namespace
 
 DenseFeedForward::DenseFeedForward(int64_t width, int64_t hidden) {
   fc1 = register_module("fc1", std::make_shared<Linear>(width, hidden));
@@ -13,6 +28,7 @@ DenseFeedForward::DenseFeedForward(int64_t width, int64_t hidden) {
 }
 
 at::Tensor DenseFeedForward::forward(const at::Tensor& tokens, TokenContext&) {
+  if (fc1->weight.scalar_type() == at::kBFloat16) return in_bfloat16(tokens, *fc1, *fc2);
   if (!kernels_apply({tokens, fc1->weight, fc1->bias, fc2->weight, fc2->bias})) {
     return fc2->forward(at::gelu(fc1->forward(tokens)));
   }

@@ -1,8 +1,9 @@
-// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T]: time of a Vision Transformer
-// with ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k
-// / N of the learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted
-// mean, drawn for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and
-// gated forwards take turns; a ratio is the median over the rounds, of processor time. Prints CSV.
+// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T] [--precision bfloat16]: time of a
+// Vision Transformer with ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the
+// same, for shares k / N of the learners. The gates run, but the choices are given: k is uniform in the widest range
+// around the wanted mean, drawn for each token ("random") or falling from the middle of the picture to its border
+// ("spatial"). Dense and gated forwards take turns; a ratio is the median over the rounds, of processor time. With
+// --precision bfloat16: dense and gated forwards in bfloat16, each over the same in float32. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "acm/bfloat16_model.h"
 #include "acm/cost.h"
 #include "acm/model.h"
 #include "bench/figures.h"
@@ -29,6 +31,7 @@ struct Options {
   std::vector<int64_t> batches = {1, 8, 32};
   int64_t rounds = 15;
   int threads = 1;
+  std::string precision = "float32";
 };
 
 enum class Mask { kRandom, kSpatial };
@@ -117,55 +120,84 @@ double seconds_of(nn::Backbone& model, const data::Batch& images) {
 }
 
 struct Measured {
-  double seconds, dense_seconds, ratio;  // for an image
+  double seconds, reference_seconds, ratio;  // for an image
 };
 
-Measured compare(nn::Backbone& dense, nn::Backbone& gated, const data::Batch& images, int64_t rounds) {
+Measured compare(nn::Backbone& ours, nn::Backbone& reference, const data::Batch& images, int64_t rounds) {
   const auto of_image = [&](nn::Backbone& model) {
     return seconds_of(model, images) / static_cast<double>(images.inputs.size(0));
   };
-  std::vector<double> seconds, dense_seconds, ratios;
+  std::vector<double> seconds, reference_seconds, ratios;
   for (int64_t round = -1; round < rounds; ++round) {
-    const double of_dense = of_image(dense), of_gated = of_image(gated);
+    const double of_reference = of_image(reference), of_ours = of_image(ours);
     if (round < 0) continue;  // the first fills caches
-    seconds.push_back(of_gated);
-    dense_seconds.push_back(of_dense);
-    ratios.push_back(of_gated / of_dense);
+    seconds.push_back(of_ours);
+    reference_seconds.push_back(of_reference);
+    ratios.push_back(of_ours / of_reference);
   }
-  return {median(seconds), median(dense_seconds), median(ratios)};
+  return {median(seconds), median(reference_seconds), median(ratios)};
 }
 
-void measure(const Options& options) {
-  const nn::VitConfig shape = vit_shape(options.model);
-  const int64_t side = shape.height / shape.patch;
-  const auto dense = nn::make_vit(shape);
-  dense->initialise(StreamKey(1));
-  const Gated gated = gated_model(shape);
-  for (const int64_t batch : options.batches) {
+class Measurement {
+ public:
+  explicit Measurement(const Options& options)
+      : options_(options), shape_(vit_shape(options.model)), dense_(nn::make_vit(shape_)), gated_(gated_model(shape_)) {
+    dense_->initialise(StreamKey(1));
+    if (options.precision != "bfloat16") return;
+    narrow_dense_ = nn::make_vit(shape_);
+    narrow_dense_->initialise(StreamKey(1));
+    narrow_gated_ = gated_model(shape_);
+    for (const auto& model : {narrow_dense_, narrow_gated_.backbone}) multiply_in_bfloat16(*model);
+  }
+
+  void run(int64_t batch) {
     data::Batch images;
-    images.inputs = at::empty({batch, shape.channels, shape.height, shape.width_pixels});
+    images.inputs = at::empty({batch, shape_.channels, shape_.height, shape_.width_pixels});
     nn::fill_normal(images.inputs, StreamKey(3), 1);
-    const at::Tensor tokens = dense->token_counts(images);
-    const int64_t static_macs = dense->static_macs(tokens).sum().item<int64_t>();
-    const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * nn::dense_site_macs_per_token(*dense);
+    const at::Tensor tokens = dense_->token_counts(images);
+    const int64_t static_macs = dense_->static_macs(tokens).sum().item<int64_t>();
+    const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * nn::dense_site_macs_per_token(*dense_);
+    if (narrow_dense_) print("bfloat16 dense forward", *narrow_dense_, "dense forward", *dense_, images, 1, 1);
     for (const auto& [mask, name] : {std::pair{Mask::kRandom, "random"}, std::pair{Mask::kSpatial, "spatial"}}) {
       for (const double share : {0.25, 0.5, 0.75, 1.0}) {
-        int64_t macs = static_macs;
-        for (size_t i = 0; i < gated.sites.size(); ++i) {
-          GivenChoice& site = *gated.sites[i];
-          site.choices = choices_of(mask, share, site.shape(), batch, side, StreamKey(4).with(i));
-          macs += site.macs();
-        }
-        const Measured found = compare(*dense, *gated.backbone, images, options.rounds);
-        const double cost = static_cast<double>(macs) / static_cast<double>(dense_macs);
-        std::printf("gated forward (%s mask),%s,%ld,%.2f,%.3f,%.6f,dense forward,%.6f,%.3f,%ld,\n", name,
-                    options.model.c_str(), static_cast<long>(batch), share, cost, found.seconds, found.dense_seconds,
-                    found.ratio, static_cast<long>(options.rounds));
-        std::fflush(stdout);
+        const double cost =
+            static_cast<double>(static_macs + set_choices(mask, share, batch)) / static_cast<double>(dense_macs);
+        const std::string gated = std::string("gated forward (") + name + " mask)";
+        if (narrow_dense_)
+          print("bfloat16 " + gated, *narrow_gated_.backbone, gated, *gated_.backbone, images, share, cost);
+        else
+          print(gated, *gated_.backbone, "dense forward", *dense_, images, share, cost);
       }
     }
   }
-}
+
+ private:
+  // Multiply-accumulates of all sites with these choices.
+  int64_t set_choices(Mask mask, double share, int64_t batch) {
+    const int64_t side = shape_.height / shape_.patch;
+    int64_t macs = 0;
+    for (size_t i = 0; i < gated_.sites.size(); ++i) {
+      GivenChoice& site = *gated_.sites[i];
+      site.choices = choices_of(mask, share, site.shape(), batch, side, StreamKey(4).with(i));
+      if (narrow_dense_) narrow_gated_.sites[i]->choices = site.choices;
+      macs += site.macs();
+    }
+    return macs;
+  }
+  void print(const std::string& what, nn::Backbone& ours, const std::string& reference_name, nn::Backbone& reference,
+             const data::Batch& images, double share, double cost) const {
+    const Measured found = compare(ours, reference, images, options_.rounds);
+    std::printf("%s,%s,%ld,%.2f,%.3f,%.6f,%s,%.6f,%.3f,%ld,\n", what.c_str(), options_.model.c_str(),
+                static_cast<long>(images.inputs.size(0)), share, cost, found.seconds, reference_name.c_str(),
+                found.reference_seconds, found.ratio, static_cast<long>(options_.rounds));
+    std::fflush(stdout);
+  }
+
+  const Options& options_;
+  const nn::VitConfig shape_;
+  std::shared_ptr<nn::Backbone> dense_, narrow_dense_;  // narrow: the same in bfloat16, where it is asked for
+  Gated gated_, narrow_gated_;
+};
 
 }  // namespace
 
@@ -176,11 +208,13 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batches)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   CLI11_PARSE(app, argc, argv);
   keep_freed_memory();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;
   std::printf("%s\n", kColumns);
-  measure(options);
+  Measurement measurement(options);
+  for (const int64_t batch : options.batches) measurement.run(batch);
   return 0;
 }

@@ -3,8 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 
+#include "acm/bfloat16_model.h"
 #include "acm/model.h"
 #include "golden/closeness.h"
 #include "golden/kinds.h"
@@ -66,6 +68,18 @@ void expect_sites(Case& golden, const nn::Backbone& vit, const nn::Recorder& rec
   }
 }
 
+// The same model with products in bfloat16. Of two rounded operands a product is off by about 2^-8 (at most by twice
+// that), and the errors of 6 products in a row in each block add up as random ones do.
+void expect_in_bfloat16(nn::Backbone& vit, const acm::data::Batch& batch, const at::Tensor& logits) {
+  const at::NoGradGuard no_grad;
+  acm::multiply_in_bfloat16(vit);
+  nn::TokenContext context;
+  const at::Tensor found = vit.forward(batch, context);
+  const auto depth = static_cast<double>(vit.description().at("depth").as_int());
+  EXPECT_TRUE(is_close(found, logits, 0x1p-8 * std::sqrt(6 * depth))) << "in bfloat16";
+  EXPECT_FALSE(is_close(found, logits, 0x1p-16)) << "in bfloat16: nothing was rounded";
+}
+
 // A float16 tensor holds what float32 gave, within the rounding of float16.
 void expect_half(Case& golden, const std::string& name, const at::Tensor& actual) {
   golden.note_compared(name);
@@ -96,6 +110,7 @@ void test_vit(Case& golden) {
     golden.expect("hidden_states." + std::to_string(i), states[static_cast<size_t>(i)]);
   }
   golden.expect("final_norm", states.back());
+  expect_in_bfloat16(*model.backbone, batch, logits.detach());
 }
 
 void test_vit_logits(Case& golden) {
@@ -105,7 +120,9 @@ void test_vit_logits(Case& golden) {
   acm::data::Batch batch;
   batch.inputs = golden.tensor("pixel_values");
   nn::TokenContext context;
-  golden.expect("logits", model.backbone->forward(batch, context));
+  const at::Tensor logits = model.backbone->forward(batch, context).detach();
+  golden.expect("logits", logits);
+  expect_in_bfloat16(*model.backbone, batch, logits);
 }
 
 void test_vit_real(Case& golden) {
@@ -136,6 +153,7 @@ void test_vit_real(Case& golden) {
       expect_half(golden, "block" + block + "." + kind + ".output", record(kind).output);
     }
   }
+  expect_in_bfloat16(*model.backbone, batch, logits);
 }
 
 }  // namespace golden

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "nn/kernels/bfloat16_layers.h"
 #include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
 
@@ -79,6 +80,7 @@ int64_t most_block_rows(int64_t rows, int64_t columns) {
 int64_t even_height(int64_t rows, int64_t most) { return quotient_up(rows, quotient_up(rows, most)); }
 
 at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& bias) {
+  if (weight.scalar_type() == at::kBFloat16) return bfloat16_linear(tokens, weight, bias);
   if (!kernels_apply({tokens, weight, bias})) return at::linear(tokens, weight, bias);
   const int64_t in = weight.size(1), out = weight.size(0);
   auto shape = tokens.sizes().vec();

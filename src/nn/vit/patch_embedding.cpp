@@ -25,7 +25,7 @@ at::Tensor PatchEmbedding::forward(const at::Tensor& images) const {
             << "]; make the backbone's sizes fit the data";
     throw Error(Fault::kUsage, message.str());
   }
-  const at::Tensor pixels = images.to(weight.scalar_type())
+  const at::Tensor pixels = images.to(bias.scalar_type())
                                 .reshape({images.size(0), channels, rows_, patch, columns_, patch})
                                 .permute({0, 2, 4, 1, 3, 5})
                                 .reshape({images.size(0), patches(), channels * patch * patch});

@@ -6,6 +6,7 @@
 
 #include "nn/dense.h"
 #include "nn/kernels/attention.h"
+#include "nn/kernels/bfloat16_layers.h"
 
 namespace acm::nn {
 namespace {
@@ -45,7 +46,8 @@ at::Tensor VitBlock::attention(const at::Tensor& tokens, TokenContext& context) 
   const at::Tensor query = run_site(SiteKind::kQuery, tokens, context);
   const at::Tensor key = run_site(SiteKind::kKey, tokens, context);
   const at::Tensor value = run_site(SiteKind::kValue, tokens, context);
-  return run_site(SiteKind::kOutput, nn::attention(query, key, value, heads_), context);
+  const auto attend = attends_in_bfloat16_ ? nn::bfloat16_attention : nn::attention;
+  return run_site(SiteKind::kOutput, attend(query, key, value, heads_), context);
 }
 
 at::Tensor VitBlock::run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context) {

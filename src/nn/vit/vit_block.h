@@ -20,6 +20,9 @@ class VitBlock final : public torch::nn::Module {
   VitBlock(const VitConfig& config, size_t first_site);
   at::Tensor forward(const at::Tensor& tokens, TokenContext& context);  // [samples, tokens, width] -> the same shape
 
+  // Attention rounds what its own two products multiply (nn/kernels/bfloat16_layers.h). Without gradients, on the CPU.
+  void attend_in_bfloat16() { attends_in_bfloat16_ = true; }
+
   TokenModule& site(size_t slot) { return *sites_.at(slot); }
   void replace_site(size_t slot, std::shared_ptr<TokenModule> module);
 
@@ -29,6 +32,7 @@ class VitBlock final : public torch::nn::Module {
 
   int64_t heads_;
   size_t first_site_;
+  bool attends_in_bfloat16_ = false;
   std::shared_ptr<LayerNorm> norm1_, norm2_;
   at::Tensor scale1_, scale2_;  // [width], undefined without layer scale
   std::array<std::shared_ptr<TokenModule>, kSites.size()> sites_;

@@ -1,0 +1,79 @@
+#include "acm/bfloat16_gated_kernels.h"
+
+#include <ATen/ops/cumsum.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+
+#include "acm/token_order.h"
+#include "nn/kernels/bfloat16_layers.h"
+#include "nn/kernels/feed_forward.h"
+
+namespace acm {
+namespace {
+
+using c10::BFloat16;
+
+// [learners, width]: what the first 1, 2, ... learners add without regard to the token; undefined without output bias.
+at::Tensor bias_sums(const LearnerWeights& weights) {
+  return weights.b2.defined() ? at::cumsum(weights.b2, 0) : at::Tensor();
+}
+
+nn::Bfloat16FeedForward first_learners(int64_t count, const LearnerWeights& weights, const at::Tensor& bias_sums) {
+  const int64_t width = weights.w1.size(0), hidden = weights.w1.size(1);
+  return {.w1 = {weights.w1.const_data_ptr<BFloat16>(), hidden},
+          .w2 = {weights.w2.const_data_ptr<BFloat16>(), width},
+          .b1 = weights.b1.const_data_ptr<float>(),
+          .b2 = bias_sums.defined() ? bias_sums.const_data_ptr<float>() + (count - 1) * width : nullptr,
+          .width = width,
+          .hidden = count * (hidden / weights.learners),
+          .gelu = weights.activation == Activation::kGelu};
+}
+
+// The rows are rounded on the way together, and results of tokens that stand beside each other are written where they
+// belong.
+void run_block(const nn::Bfloat16FeedForward& layer, const float* tokens, const TokenBlock& block, float* output) {
+  const int64_t width = layer.width, rows = static_cast<int64_t>(block.tokens.size());
+  const at::Tensor narrow = at::empty({rows, width}, at::kBFloat16);
+  BFloat16* in = narrow.mutable_data_ptr<BFloat16>();
+  if (block.consecutive()) {
+    const int64_t begin = block.tokens.front() * width;
+    nn::round_to_bfloat16(tokens + begin, in, rows * width);
+    return nn::run_block(layer, in, rows, output + begin);
+  }
+  for (int64_t row = 0; row < rows; ++row)
+    nn::round_to_bfloat16(tokens + block.tokens[row] * width, in + row * width, width);
+  const at::Tensor space = at::empty({rows, width}, at::kFloat);
+  float* out = space.mutable_data_ptr<float>();
+  nn::run_block(layer, in, rows, out);
+  for (int64_t row = 0; row < rows; ++row) std::copy_n(out + row * width, width, output + block.tokens[row] * width);
+}
+
+}  // namespace
+
+bool in_bfloat16(const LearnerWeights& weights) { return weights.w1.scalar_type() == at::kBFloat16; }
+
+at::Tensor run_first_learners_in_bfloat16(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {
+  return nn::bfloat16_feed_forward(tokens, first_learners(count, weights, bias_sums(weights)));
+}
+
+at::Tensor run_chosen_learners_in_bfloat16(const at::Tensor& tokens, const at::Tensor& choice,
+                                           const LearnerWeights& weights) {
+  TORCH_CHECK(nn::kernels_apply({tokens, weights.b1, weights.b2}),
+              "products in bfloat16 take float32 tokens and biases on the CPU, no gradients");
+  const int64_t width = tokens.size(1), learner_width = weights.w1.size(1) / weights.learners;
+  const at::Tensor sums = bias_sums(weights), output = at::empty_like(tokens), counts = choice.contiguous();
+  const TokenOrder order({counts.const_data_ptr<int64_t>(), static_cast<size_t>(tokens.size(0))}, weights.learners,
+                         learner_width);
+  const float* from = tokens.const_data_ptr<float>();
+  float* to = output.mutable_data_ptr<float>();
+  nn::share_among_threads(static_cast<int64_t>(order.blocks().size()), [&](int64_t i) {
+    const TokenBlock& block = order.blocks()[static_cast<size_t>(i)];
+    if (block.count > 0) return run_block(first_learners(block.count, weights, sums), from, block, to);
+    for (const int64_t token : block.tokens) std::fill_n(to + token * width, width, 0.0f);
+  });
+  return output;
+}
+
+}  // namespace acm

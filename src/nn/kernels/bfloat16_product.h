@@ -1,0 +1,30 @@
+#pragma once
+
+#include <c10/util/BFloat16.h>
+
+#include <cstdint>
+
+namespace acm::nn {
+
+// A matrix of bfloat16 numbers, as MatrixView (product.h) is one of float32.
+struct Bfloat16View {
+  const c10::BFloat16* data;
+  int64_t stride;
+  bool transposed = false;
+};
+
+// to [rows, columns] = a [rows, inner] times b [inner, columns], summed in float32, by the BLAS inside LibTorch. It
+// takes AMX instructions where the processor has them, and on others multiplies in float32 what it has widened.
+void multiply(int64_t rows, int64_t columns, int64_t inner, Bfloat16View a, Bfloat16View b, float* to,
+              int64_t to_stride);
+
+// Whether this processor multiplies bfloat16 numbers by itself, and so faster than float32.
+bool has_bfloat16_products();
+
+// to = values, each rounded to the nearest bfloat16 number, ties to even: a relative error of at most 2^-8. NaN stays
+// NaN.
+void round_to_bfloat16(const float* values, c10::BFloat16* to, int64_t count);
+// The same of each row divided by its sum. values and to [rows, columns], packed; sums [rows].
+void round_shares_to_bfloat16(const float* values, const float* sums, c10::BFloat16* to, int64_t rows, int64_t columns);
+
+}  // namespace acm::nn
