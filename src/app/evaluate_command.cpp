@@ -33,16 +33,18 @@ void check_options(Model& model, const Options& options) {
                 name + " has no gates yet (they come with phase 2): say with --choice how many learners to run");
 }
 
-void set_precision(Model& model, const std::string& precision) {
+// On a GPU the evaluator multiplies in bfloat16 by autocast.
+void set_precision(Model& model, const std::string& precision, at::Device device) {
   if (precision.empty()) return;
   model.backbone->to(at::kFloat);
-  if (precision == "bfloat16") multiply_in_bfloat16(*model.backbone);
+  if (precision == "bfloat16" && device.is_cpu()) multiply_in_bfloat16(*model.backbone);
 }
 
-void warn_of_emulation(const Options& options, Log& log) {
-  if (options.precision == "bfloat16" && !nn::has_bfloat16_products())
-    log.warn("this processor has no instructions for bfloat16 (avx512_bf16): its products are computed in float32 after "
-             "rounding, and are no faster than with --precision float32");
+void warn_of_emulation(const Options& options, at::Device device, Log& log) {
+  if (options.precision == "bfloat16" && device.is_cpu() && !nn::has_bfloat16_products())
+    log.warn(
+        "this processor has no instructions for bfloat16 (avx512_bf16): its products are computed in float32 after "
+        "rounding, and are no faster than with --precision float32");
 }
 
 // Budgets whose shifts the model file holds already need no calibration samples; where the table is to be stored all
@@ -69,7 +71,8 @@ struct Request {
   data::Sources data = {};
 };
 
-Request load_request(const Options& options, const phases::Settings& settings, comm::Communicator& group) {
+Request load_request(const Options& options, const phases::Settings& settings, comm::Communicator& group,
+                     at::Device device) {
   Request request{.options = options};
   const auto index = index_if_there(phases::RunFolder(settings.run_dir));
   root_first(group, [&] { request.data.test = data::open_source(settings.data, data::Split::kTest, index); });
@@ -77,7 +80,8 @@ Request load_request(const Options& options, const phases::Settings& settings, c
     request.model = load_model(options.model, phases::import_options(settings, *request.data.test));
     check_options(request.model, options);
     phases::check_fits(request.model, options.model, *request.data.test);
-    set_precision(request.model, options.precision);
+    set_precision(request.model, options.precision, device);
+    request.model.backbone->to(device);
     request.stored = phases::stored_calibration(request.model.description);
     request.missing = budgets_to_find(options, request.stored);
   });
@@ -109,8 +113,8 @@ Json evaluate_budgets(Request& request, const phases::Evaluator& evaluator, Log&
   }
   Json rows = Json::Array();
   for (const double budget : options.budgets)
-    rows.push_back(labelled(
-        options, evaluate_at(request.model, *request.data.test, evaluator, budget, table.budgets.at(budget))));
+    rows.push_back(
+        labelled(options, evaluate_at(request.model, *request.data.test, evaluator, budget, table.budgets.at(budget))));
   return rows;
 }
 
@@ -127,17 +131,21 @@ int evaluate_command(const Options& options, const LoadedSettings& loaded, const
   const auto& settings = loaded.settings;
   const bool speaks = groups.control.is_root();
   set_threads(settings.threads, world.place().local_size);
-  auto request = load_request(options, settings, groups.control);
-  request.model.backbone->to(device);
+  auto request = load_request(options, settings, groups.control, device);
   Log log({}, speaks);
-  warn_of_emulation(options, log);
+  warn_of_emulation(options, device, log);
   TerminalProgress terminal(log, TerminalProgress::is_terminal());
   SilentProgress silent;
   Progress& progress = speaks && !options.quiet ? static_cast<Progress&>(terminal) : silent;
   SampleFetching fetching(settings.data, share_of_cores(world.place().local_size), log);
   const auto task = nn::make_classification();
-  const phases::Evaluator evaluator{*task,    settings.evaluate.micro_batch, groups.control,
-                                    progress, fetching.fetching(device),     device};
+  const phases::Evaluator evaluator{.task = *task,
+                                    .micro_batch = settings.evaluate.micro_batch,
+                                    .group = groups.control,
+                                    .progress = progress,
+                                    .fetching = fetching.fetching(device),
+                                    .device = device,
+                                    .autocast = options.precision == "bfloat16" && !device.is_cpu()};
   if (!options.budgets.empty()) {
     const Json rows = evaluate_budgets(request, evaluator, log);
     if (speaks) std::cout << (options.json ? rows.dump(1) + "\n" : budget_table(rows.as_array())) << std::flush;

@@ -43,8 +43,8 @@ Calibration calibrate(Model& model, const std::string& name, const data::DataSou
                                      " of the learners' cost; ask for that or more");
   GateShift gates(*model.backbone);
   SilentProgress silent;  // a line a budget says enough
-  const Evaluator quietly{evaluator.task, evaluator.micro_batch, evaluator.group,
-                          silent,         evaluator.fetching,    evaluator.device};
+  const Evaluator quietly{evaluator.task,     evaluator.micro_batch, evaluator.group,   silent,
+                          evaluator.fetching, evaluator.device,      evaluator.autocast};
   int probes = 0;
   ShiftSearch search(
       [&](double shift) {

@@ -11,6 +11,7 @@
 
 #include "acm/cost.h"
 #include "core/stopwatch.h"
+#include "nn/autocast.h"
 #include "phases/on_device.h"
 
 namespace acm::phases {
@@ -85,6 +86,7 @@ Evaluation Evaluator::operator()(Model& model, const data::DataSource& source, s
   int64_t task_counts = 0, done = 0;
   auto macs = at::zeros({source.size()}, at::kLong);  // every rank sets those of its samples
   for (const auto& range : mine) {
+    const nn::Autocast in_bfloat16(device, autocast);
     const auto result = run_batch(backbone, cost, task, on_device(loader.next(), device), choice);
     task_counts = result.task_counts;
     if (!sum.defined()) sum = at::zeros_like(result.totals);

@@ -38,6 +38,7 @@ struct Evaluator {
   Progress& progress;
   data::Fetching fetching = {};
   at::Device device = at::kCPU;  // where the model lives
+  bool autocast = false;         // whether products are computed in bfloat16 (nn/autocast.h)
 
   // Collective over the group. Micro-batches are aligned to positions and shared out by number, and everything that is
   // summed is a whole number, so the result is the same for any number of ranks. Only the chosen learners run; samples
