@@ -6,8 +6,8 @@ source "$(dirname "$0")/lib.sh"
 # width 64, weights of 64 x 1024.
 make_teacher teacher --set backbone.patch=4 --set backbone.width=64 --set backbone.hidden=1024 --set backbone.depth=1
 
-# Losses and gradient norms of all sites, without the speed.
-figures() { sed -E 's/,"[a-z]+_per_second":[^,}]*//' "$1"/phase1/*/metrics.jsonl; }
+# Losses and gradient norms of all sites, without speed and waiting.
+figures() { sed -E 's/"([a-z]+_per_second|data_wait)":[^,}]*,?//g' "$1"/phase1/*/metrics.jsonl; }
 
 for layout in 1x1 1x2 1x3 2x1 3x2 4x1; do
   ranks=${layout%x*} threads=${layout#*x}

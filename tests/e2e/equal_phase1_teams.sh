@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 
 make_teacher teacher
 settings=(--quiet --set distill.model=teacher/model-phase0.safetensors --set distill.log_every=2 --set data.test_samples=50 "${short_distill[@]}")
-figures() { sed -E 's/,"[a-z]+_per_second":[^,}]*//' "$1"/phase1/*/metrics.jsonl; }
+figures() { sed -E 's/"([a-z]+_per_second|data_wait)":[^,}]*,?//g' "$1"/phase1/*/metrics.jsonl; }
 
 # same_bytes_on SLICES SITES RANKS...
 same_bytes_on() {
