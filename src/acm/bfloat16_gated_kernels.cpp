@@ -1,6 +1,5 @@
 #include "acm/bfloat16_gated_kernels.h"
 
-#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -14,11 +13,6 @@ namespace acm {
 namespace {
 
 using c10::BFloat16;
-
-// [learners, width]: what the first 1, 2, ... learners add without regard to the token; undefined without output bias.
-at::Tensor bias_sums(const LearnerWeights& weights) {
-  return weights.b2.defined() ? at::cumsum(weights.b2, 0) : at::Tensor();
-}
 
 nn::Bfloat16FeedForward first_learners(int64_t count, const LearnerWeights& weights, const at::Tensor& bias_sums) {
   const int64_t width = weights.w1.size(0), hidden = weights.w1.size(1);

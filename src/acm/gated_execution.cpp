@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/bincount.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,6 +12,10 @@
 #include "acm/gated_kernels.h"
 
 namespace acm {
+
+at::Tensor bias_sums(const LearnerWeights& weights) {
+  return weights.b2.defined() ? at::cumsum(weights.b2, 0) : at::Tensor();
+}
 
 at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {
   if (count == 0) return at::zeros_like(tokens);

@@ -13,6 +13,9 @@ struct LearnerWeights {
   Activation activation;
 };
 
+// [learners, width]: what the first 1, 2, ... learners add without regard to the token; undefined without output bias.
+at::Tensor bias_sums(const LearnerWeights& weights);
+
 // h(z, count) of every token: one pair of products on the first count * b columns of w1 and rows of w2. tokens [rows,
 // width] -> [rows, width].
 at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights);

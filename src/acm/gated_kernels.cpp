@@ -1,6 +1,5 @@
 #include "acm/gated_kernels.h"
 
-#include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
@@ -16,11 +15,6 @@ namespace acm {
 namespace {
 
 constexpr int64_t kNarrow = 128;  // the most hidden units of a block for which tiles without copies were faster
-
-// [learners, width]: what the first 1, 2, ... learners add without regard to the token; undefined without output bias.
-at::Tensor bias_sums(const LearnerWeights& weights) {
-  return weights.b2.defined() ? at::cumsum(weights.b2, 0) : at::Tensor();
-}
 
 nn::FeedForward first_learners(int64_t count, const LearnerWeights& weights, const at::Tensor& bias_sums) {
   const int64_t width = weights.w1.size(0), hidden = weights.w1.size(1);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/quotient.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/product.h"
 #include "nn/kernels/vector_math.h"
@@ -36,8 +37,8 @@ void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
 // for many threads, or its weights too many for 4 MB.
 int64_t block_height(int64_t tokens, int64_t heads) {
   constexpr int64_t kBlocks = 16, kLeast = 64, kMostNumbers = int64_t{1} << 20;
-  const int64_t parts = (kBlocks + heads - 1) / heads;
-  return even_height(tokens, std::clamp((tokens + parts - 1) / parts, kLeast, std::max(kLeast, kMostNumbers / tokens)));
+  const int64_t parts = quotient_up(kBlocks, heads);
+  return even_height(tokens, std::clamp(quotient_up(tokens, parts), kLeast, std::max(kLeast, kMostNumbers / tokens)));
 }
 
 at::Tensor attention_by_operations(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
@@ -54,7 +55,7 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   if (!kernels_apply({query, key, value})) return attention_by_operations(query, key, value, heads);
   const int64_t samples = query.size(0), tokens = query.size(1), width = query.size(2), size = width / heads;
   at::Tensor output = at::empty_like(query);
-  const int64_t height = block_height(tokens, samples * heads), blocks = (tokens + height - 1) / height;
+  const int64_t height = block_height(tokens, samples * heads), blocks = quotient_up(tokens, height);
   share_among_threads(samples * heads * blocks, [&](int64_t i) {
     const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
     const int64_t rows = std::min(height, tokens - first);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/quotient.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/vector_math.h"
 
@@ -18,12 +19,6 @@ int64_t rows_of(const at::Tensor& tokens) { return tokens.numel() / tokens.size(
 
 void check_kernels_apply(std::initializer_list<at::Tensor> tensors) {
   TORCH_CHECK(kernels_apply(tensors), "products in bfloat16 take float32 tokens and biases on the CPU, no gradients");
-}
-
-// work(first row, rows) for blocks of a layer that makes `columns` numbers of each row.
-void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work) {
-  if (rows == 0) return;
-  share_rows_among_threads(rows, even_height(rows, most_block_rows(rows, columns)), work);
 }
 
 at::Tensor rounded(const at::Tensor& tokens) {
@@ -109,7 +104,7 @@ at::Tensor bfloat16_attention(const at::Tensor& query, const at::Tensor& key, co
   const int64_t samples = query.size(0), tokens = query.size(1), width = query.size(2), size = width / heads;
   const at::Tensor q = rounded(query), k = rounded(key), v = rounded(value), output = at::empty_like(query);
   constexpr int64_t kMostQueries = 256;  // short blocks cost more: each copies the head's keys and values anew
-  const int64_t height = even_height(tokens, kMostQueries), blocks = (tokens + height - 1) / height;
+  const int64_t height = even_height(tokens, kMostQueries), blocks = quotient_up(tokens, height);
   share_among_threads(samples * heads * blocks, [&](int64_t i) {
     const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
     attend({q.const_data_ptr<BFloat16>() + offset, k.const_data_ptr<BFloat16>() + offset,

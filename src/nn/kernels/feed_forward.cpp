@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/quotient.h"
 #include "nn/kernels/bfloat16_layers.h"
 #include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
@@ -22,8 +23,6 @@ bool is_narrow(int64_t outputs) { return outputs <= 16 && outputs % 4 == 0; }
 
 int64_t rows_of(const at::Tensor& tokens) { return tokens.numel() / tokens.size(-1); }
 
-int64_t quotient_up(int64_t dividend, int64_t divisor) { return (dividend + divisor - 1) / divisor; }
-
 // [in, out] of a weight [out, in].
 std::vector<float> transposed(const at::Tensor& weight) {
   const int64_t out = weight.size(0), in = weight.size(1);
@@ -31,13 +30,6 @@ std::vector<float> transposed(const at::Tensor& weight) {
   std::vector<float> to(static_cast<size_t>(in * out));
   for (int64_t i = 0; i < in * out; ++i) to[static_cast<size_t>(i)] = from[i % out * in + i / out];
   return to;
-}
-
-// work(first row, rows) for the blocks of a layer that makes `columns` numbers of each row.
-void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work) {
-  if (rows == 0) return;
-  const int64_t height = even_height(rows, most_block_rows(rows, columns));
-  share_rows_among_threads(rows, height, work);
 }
 
 }  // namespace
@@ -78,6 +70,10 @@ int64_t most_block_rows(int64_t rows, int64_t columns) {
 }
 
 int64_t even_height(int64_t rows, int64_t most) { return quotient_up(rows, quotient_up(rows, most)); }
+
+void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work) {
+  if (rows > 0) share_rows_among_threads(rows, even_height(rows, most_block_rows(rows, columns)), work);
+}
 
 at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::Tensor& bias) {
   if (weight.scalar_type() == at::kBFloat16) return bfloat16_linear(tokens, weight, bias);

@@ -46,5 +46,7 @@ void run_block(const FeedForward& layer, const float* in, int64_t rows, float* s
 void share_among_threads(int64_t count, const std::function<void(int64_t)>& work);
 // The same for blocks of at most `height` rows of `rows`: work(first row, rows of the block).
 void share_rows_among_threads(int64_t rows, int64_t height, const std::function<void(int64_t, int64_t)>& work);
+// The same for the blocks of a layer that makes `columns` numbers of each row.
+void for_each_block(int64_t rows, int64_t columns, const std::function<void(int64_t, int64_t)>& work);
 
 }  // namespace acm::nn
