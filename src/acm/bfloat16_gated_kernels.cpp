@@ -1,11 +1,10 @@
 #include "acm/bfloat16_gated_kernels.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 
-#include "acm/token_order.h"
+#include "acm/gated_kernels.h"
 #include "nn/kernels/bfloat16_layers.h"
 #include "nn/kernels/feed_forward.h"
 
@@ -56,18 +55,10 @@ at::Tensor run_chosen_learners_in_bfloat16(const at::Tensor& tokens, const at::T
                                            const LearnerWeights& weights) {
   TORCH_CHECK(nn::kernels_apply({tokens, weights.b1, weights.b2}),
               "products in bfloat16 take float32 tokens and biases on the CPU, no gradients");
-  const int64_t width = tokens.size(1), learner_width = weights.w1.size(1) / weights.learners;
-  const at::Tensor sums = bias_sums(weights), output = at::empty_like(tokens), counts = choice.contiguous();
-  const TokenOrder order({counts.const_data_ptr<int64_t>(), static_cast<size_t>(tokens.size(0))}, weights.learners,
-                         learner_width);
-  const float* from = tokens.const_data_ptr<float>();
-  float* to = output.mutable_data_ptr<float>();
-  nn::share_among_threads(static_cast<int64_t>(order.blocks().size()), [&](int64_t i) {
-    const TokenBlock& block = order.blocks()[static_cast<size_t>(i)];
-    if (block.count > 0) return run_block(first_learners(block.count, weights, sums), from, block, to);
-    for (const int64_t token : block.tokens) std::fill_n(to + token * width, width, 0.0f);
+  const at::Tensor sums = bias_sums(weights);
+  return run_token_blocks(tokens, choice, weights, [&](const float* from, const TokenBlock& block, float* to) {
+    run_block(first_learners(block.count, weights, sums), from, block, to);
   });
-  return output;
 }
 
 }  // namespace acm

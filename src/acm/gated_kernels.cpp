@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <span>
 
-#include "acm/token_order.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
@@ -62,24 +61,32 @@ bool gated_kernels_apply(const at::Tensor& tokens, const LearnerWeights& weights
   return nn::kernels_apply({tokens, weights.w1, weights.b1, weights.w2, weights.b2});
 }
 
-at::Tensor run_first_learners_by_kernels(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {
-  return nn::feed_forward(tokens, first_learners(count, weights, bias_sums(weights)));
-}
-
-at::Tensor run_chosen_learners_by_kernels(const at::Tensor& tokens, const at::Tensor& choice,
-                                          const LearnerWeights& weights) {
+at::Tensor run_token_blocks(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights,
+                            const RunTokenBlock& run) {
   const int64_t width = tokens.size(1), learner_width = weights.w1.size(1) / weights.learners;
-  const at::Tensor sums = bias_sums(weights), output = at::empty_like(tokens), counts = choice.contiguous();
+  const at::Tensor output = at::empty_like(tokens), counts = choice.contiguous();
   const TokenOrder order({counts.const_data_ptr<int64_t>(), static_cast<size_t>(tokens.size(0))}, weights.learners,
                          learner_width);
   const float* from = tokens.const_data_ptr<float>();
   float* to = output.mutable_data_ptr<float>();
   nn::share_among_threads(static_cast<int64_t>(order.blocks().size()), [&](int64_t i) {
     const TokenBlock& block = order.blocks()[static_cast<size_t>(i)];
-    if (block.count > 0) return run_block(first_learners(block.count, weights, sums), from, block, to);
+    if (block.count > 0) return run(from, block, to);
     for (const int64_t token : block.tokens) std::fill_n(to + token * width, width, 0.0f);
   });
   return output;
+}
+
+at::Tensor run_first_learners_by_kernels(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {
+  return nn::feed_forward(tokens, first_learners(count, weights, bias_sums(weights)));
+}
+
+at::Tensor run_chosen_learners_by_kernels(const at::Tensor& tokens, const at::Tensor& choice,
+                                          const LearnerWeights& weights) {
+  const at::Tensor sums = bias_sums(weights);
+  return run_token_blocks(tokens, choice, weights, [&](const float* from, const TokenBlock& block, float* to) {
+    run_block(first_learners(block.count, weights, sums), from, block, to);
+  });
 }
 
 }  // namespace acm

@@ -6,8 +6,6 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/where.h>
 
-#include <cmath>
-
 namespace acm::train {
 
 void StepNumbers::take(int64_t step, int64_t updates, const at::Tensor& loss, const at::Tensor& norms,
