@@ -14,7 +14,6 @@
 #include "acm/ordered_sum.h"
 #include "acm/prefix_kernels.h"
 #include "core/error.h"
-#include "nn/kernels/feed_forward.h"
 
 namespace acm {
 namespace {
@@ -46,8 +45,10 @@ LossOfPrefixes by_kernels(const at::Tensor& tokens, const at::Tensor& target, co
 
 // The gradient of learner n's output is twice the sum of E_m over m >= n (nested), or twice E_n (greedy). As in
 // PrefixLoss, half of it.
-LossOfPrefixes by_operations(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights,
-                             bool nested) {
+LossOfPrefixes by_operations(const at::Tensor& stored_tokens, const at::Tensor& stored_target,
+                             const LearnerWeights& weights, bool nested) {
+  const at::Tensor tokens = stored_tokens.to(weights.w1.scalar_type()),
+                   target = stored_target.to(weights.w1.scalar_type());
   const int64_t learners = weights.learners, width = weights.w2.size(0) / learners;
   const at::Tensor before = at::addmm(weights.b1, tokens, weights.w1), hidden = apply(weights.activation, before);
   const at::Tensor errors = prefix_errors(hidden, target, weights);
@@ -75,7 +76,7 @@ struct DistillationLoss : torch::autograd::Function<DistillationLoss> {
                             const at::Tensor& w2, const std::optional<at::Tensor>& b2, const at::Tensor& tokens,
                             const at::Tensor& target, int64_t learners, int64_t activation, bool nested, double scale) {
     const LearnerWeights weights{w1, b1, w2, b2.value_or(at::Tensor()), learners, static_cast<Activation>(activation)};
-    const bool kernels = nn::kernels_apply({tokens, target, w1, b1, w2, weights.b2});
+    const bool kernels = prefix_kernels_apply(tokens, target, weights);
     const LossOfPrefixes loss = (kernels ? by_kernels : by_operations)(tokens, target, weights, nested);
     context->saved_data["scale"] = scale;
     const LearnerGradients& halves = loss.half_gradients;

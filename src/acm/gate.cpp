@@ -62,6 +62,15 @@ at::Tensor Gate::forward(const at::Tensor& tokens) const {
   return values;
 }
 
+std::vector<at::Tensor> Gate::layer_parameters() const {
+  std::vector<at::Tensor> parameters;
+  for (size_t layer = 0; layer < weights_.size(); ++layer) {
+    parameters.push_back(weights_[layer]);
+    parameters.push_back(biases_[layer]);
+  }
+  return parameters;
+}
+
 int64_t Gate::macs_per_token() const {
   int64_t macs = 0;
   for (const at::Tensor& weight : weights_) macs += weight.numel();

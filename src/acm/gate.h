@@ -28,6 +28,7 @@ class Gate : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> [..., allowed]
   int64_t macs_per_token() const;
   const GateConfig& config() const { return config_; }
+  std::vector<at::Tensor> layer_parameters() const;  // weight [out, in] and bias [out] of each layer, in order
   at::Tensor last_bias() const { return biases_.back(); }  // [allowed]: added to the logits last
   // Uniform in +-1/sqrt(fan-in), each parameter from its own stream.
   void initialise(StreamKey key);
@@ -43,5 +44,6 @@ at::Tensor gumbel_noise(const at::Tensor& uniform);  // -log(-log u)
 at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& noise, double temperature);
 // Class of the largest logit, the lowest among equals; int64 without the last axis.
 at::Tensor best_class(const at::Tensor& logits);
+int64_t largest(const float* logits, int64_t classes);  // the same of one token
 
 }  // namespace acm

@@ -29,16 +29,16 @@ struct StraightThroughChoice : torch::autograd::Function<StraightThroughChoice> 
   }
 };
 
+}  // namespace
+
 // The first of the largest; one that is not a number counts as the largest, as for at::argmax.
-int64_t largest(const float* values, int64_t count) {
+int64_t largest(const float* logits, int64_t classes) {
   int64_t best = 0;
-  for (int64_t i = 1; i < count; ++i) {
-    if (values[i] > values[best] || (std::isnan(values[i]) && !std::isnan(values[best]))) best = i;
+  for (int64_t i = 1; i < classes; ++i) {
+    if (logits[i] > logits[best] || (std::isnan(logits[i]) && !std::isnan(logits[best]))) best = i;
   }
   return best;
 }
-
-}  // namespace
 
 at::Tensor gumbel_noise(const at::Tensor& uniform) { return -(-uniform.log()).log(); }
 

@@ -6,7 +6,6 @@
 
 #include "acm/prefix_kernels.h"
 #include "core/error.h"
-#include "nn/kernels/feed_forward.h"
 
 namespace acm {
 namespace {
@@ -28,9 +27,9 @@ LabelRule label_rule_from(const std::string& name) {
 
 at::Tensor prefix_distances(const AcmLayer& layer, const at::Tensor& tokens, const at::Tensor& target) {
   const LearnerWeights weights = layer.weights();
-  if (nn::kernels_apply({tokens, target, weights.w1, weights.b1, weights.w2, weights.b2}))
-    return prefix_distances_by_kernels(tokens, target, weights);
-  return at::linalg_vector_norm(layer.prefixes(tokens) - target.unsqueeze(-2), 2, -1);
+  if (prefix_kernels_apply(tokens, target, weights)) return prefix_distances_by_kernels(tokens, target, weights);
+  const auto prefixes = layer.prefixes(tokens.to(weights.w1.scalar_type()));
+  return at::linalg_vector_norm(prefixes - target.unsqueeze(-2).to(prefixes.scalar_type()), 2, -1);
 }
 
 at::Tensor gate_labels(const at::Tensor& distances, LabelRule rule, int64_t min_k, double tau) {

@@ -1,6 +1,7 @@
 #include "acm/prefix_kernels.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 
 #include <cmath>
 #include <vector>
@@ -14,55 +15,71 @@ namespace {
 // The rows of a block: pointers to its first.
 struct Block {
   int64_t first, rows;
-  const float *tokens, *target;
+  const float *tokens = nullptr, *target = nullptr;  // [rows, width]
   float *values, *slopes;  // [rows, hidden]
   float* of_values;        // [rows, hidden]: gradients with respect to what the activation takes
   float* errors;           // [learners, rows, width]: h(z, n) - target
-  float* squares;          // [rows, learners]: the squared lengths of those
+  float* squares = nullptr;  // [rows, learners]: the squared lengths of those
 
   float* errors_of(const LearnerPointers& learners, int64_t n) const { return errors + n * rows * learners.width; }
 };
 
-// Scratch space of a chunk, each block's beside each other.
+// The rows, and scratch space for a chunk of them, each block's beside each other.
 class Chunk {
  public:
-  Chunk(const LearnerPointers& learners, int64_t rows)
-      : learners_(learners),
-        space_(at::empty({rows, 3 * learners.hidden + learners.learners * (learners.width + 1)})) {}
+  Chunk(const at::Tensor& tokens, const at::Tensor& target, const LearnerPointers& learners)
+      : tokens_(tokens),
+        target_(target),
+        learners_(learners),
+        is_narrow_(tokens.scalar_type() != at::kFloat),
+        space_(at::empty({std::min(kChunkRows, tokens.size(0)),
+                          3 * learners.hidden + learners.learners * (learners.width + 1) +
+                              (is_narrow_ ? 2 * learners.width : 0)})) {}
 
-  std::vector<Block> blocks(const float* tokens, const float* target, int64_t begin, int64_t chunk_rows) const {
+  std::vector<Block> blocks(int64_t begin, int64_t chunk_rows) const {
     std::vector<Block> blocks;
     for_each_part(chunk_rows, kBlockRows, [&](int64_t first, int64_t rows) {
-      const int64_t hidden = rows * learners_.hidden, offset = (begin + first) * learners_.width;
+      const int64_t hidden = rows * learners_.hidden, values = rows * learners_.width;
       float* space = space_.mutable_data_ptr<float>() + first * space_.size(1);
       Block block{.first = begin + first,
                   .rows = rows,
-                  .tokens = tokens + offset,
-                  .target = target + offset,
                   .values = space,
                   .slopes = space + hidden,
                   .of_values = space + 2 * hidden,
-                  .errors = space + 3 * hidden,
-                  .squares = nullptr};
+                  .errors = space + 3 * hidden};
       block.squares = block.errors_of(learners_, learners_.learners);
+      float* widened = block.squares + rows * learners_.learners;
+      block.tokens = is_narrow_ ? widened : tokens_.const_data_ptr<float>() + block.first * learners_.width;
+      block.target = is_narrow_ ? widened + values : target_.const_data_ptr<float>() + block.first * learners_.width;
       blocks.push_back(block);
     });
     return blocks;
   }
 
+  void widen(const Block& block) const {
+    if (!is_narrow_) return;
+    const auto copy = [&](const at::Tensor& from, const float* to) {
+      at::from_blob(const_cast<float*>(to), {block.rows, learners_.width})
+          .copy_(from.narrow(0, block.first, block.rows));
+    };
+    copy(tokens_, block.tokens);
+    copy(target_, block.target);
+  }
+
  private:
+  const at::Tensor &tokens_, &target_;
   const LearnerPointers& learners_;
+  bool is_narrow_;
   at::Tensor space_;
 };
 
-// work(blocks) for the chunks of all rows, in order.
+// work(chunk, blocks) for the chunks of all rows, in order.
 template <typename Work>
 void for_each_chunk(const at::Tensor& tokens, const at::Tensor& target, const LearnerPointers& learners,
                     const Work& work) {
-  const Chunk chunk(learners, std::min(kChunkRows, tokens.size(0)));
-  for_each_part(tokens.size(0), kChunkRows, [&](int64_t first, int64_t rows) {
-    work(chunk.blocks(tokens.const_data_ptr<float>(), target.const_data_ptr<float>(), first, rows));
-  });
+  const Chunk chunk(tokens, target, learners);
+  for_each_part(tokens.size(0), kChunkRows,
+                [&](int64_t first, int64_t rows) { work(chunk, chunk.blocks(first, rows)); });
 }
 
 template <typename Work>
@@ -112,12 +129,22 @@ void write_distances(const LearnerPointers& learners, const Block& block, float*
 
 }  // namespace
 
+bool prefix_kernels_apply(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights) {
+  const auto are_stored = [&](at::ScalarType type) {
+    return tokens.scalar_type() == type && target.scalar_type() == type && tokens.is_cpu() && target.is_cpu() &&
+           tokens.is_contiguous() && target.is_contiguous();
+  };
+  return nn::kernels_apply({weights.w1, weights.b1, weights.w2, weights.b2}) &&
+         (nn::kernels_apply({tokens, target}) || are_stored(at::kHalf) || are_stored(at::kBFloat16));
+}
+
 PrefixLoss prefix_loss_by_kernels(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights,
                                   bool nested) {
   const LearnerPointers learners(weights);
   PrefixLoss loss{0, LearnerGradients::zeros(weights)};
-  for_each_chunk(tokens, target, learners, [&](const std::vector<Block>& blocks) {
+  for_each_chunk(tokens, target, learners, [&](const Chunk& chunk, const std::vector<Block>& blocks) {
     share_blocks(blocks, [&](const Block& block) {
+      chunk.widen(block);
       run_first_layer(learners, block.tokens, block.rows, block.values, block.slopes);
       compute_errors(learners, block);
       compute_gradients(learners, block, nested);
@@ -140,9 +167,10 @@ PrefixLoss prefix_loss_by_kernels(const at::Tensor& tokens, const at::Tensor& ta
 at::Tensor prefix_distances_by_kernels(const at::Tensor& tokens, const at::Tensor& target,
                                        const LearnerWeights& weights) {
   const LearnerPointers learners(weights);
-  at::Tensor distances = at::empty({tokens.size(0), learners.learners + 1}, tokens.options());
-  for_each_chunk(tokens, target, learners, [&](const std::vector<Block>& blocks) {
+  at::Tensor distances = at::empty({tokens.size(0), learners.learners + 1});
+  for_each_chunk(tokens, target, learners, [&](const Chunk& chunk, const std::vector<Block>& blocks) {
     share_blocks(blocks, [&](const Block& block) {
+      chunk.widen(block);
       run_first_layer(learners, block.tokens, block.rows, block.values, nullptr);
       compute_errors(learners, block);
       write_distances(learners, block, distances.mutable_data_ptr<float>() + block.first * (learners.learners + 1));

@@ -7,7 +7,11 @@
 namespace acm {
 
 // What needs the outputs of all prefixes h(z, 1) .. h(z, N), on the CPU in float32, of which no more than a chunk of
-// rows is ever stored. tokens and target [rows, width], packed.
+// rows is ever stored. tokens and target [rows, width], packed, both float32, float16 or bfloat16: what is narrow is
+// widened block by block.
+
+// Whether these kernels compute what is asked for.
+bool prefix_kernels_apply(const at::Tensor& tokens, const at::Tensor& target, const LearnerWeights& weights);
 
 // The sum of (h(z, n) - target)^2 over n = 1..N, rows and elements, and half its gradients (method.md 1); nested: of
 // the whole prefix sums, otherwise greedy.

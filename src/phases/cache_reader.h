@@ -32,8 +32,9 @@ class CacheReader {
   std::vector<FirstRows> first_samples(int64_t samples);
   void forget_first_samples() { first_.clear(); }
   struct Rows {
-    at::Tensor input, output;  // [rows, width], widened to the numbers that models are trained in
+    at::Tensor input, output;  // [rows, width]
   };
+  // Widened to the numbers that models are trained in.
   Rows rows(const std::string& site, const std::vector<FirstRows>& parts);
 
   int64_t samples() const { return capture_.need().layout.samples; }  // captured

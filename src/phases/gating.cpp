@@ -1,13 +1,13 @@
 #include "phases/gating.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/full.h>
 
 #include <algorithm>
 
 #include "acm/cost.h"
 #include "acm/gate_labels.h"
+#include "acm/gate_loss.h"
 #include "acm/gate_width.h"
 #include "core/error.h"
 #include "phases/allocation.h"
@@ -68,9 +68,8 @@ class Gating final : public train::Phase {
       auto rows = rows_.of(sites_[i].site->name, slice);
       rows = {on_device(rows.input, run_.device), on_device(rows.output, run_.device)};
       const auto labels = labels_of(i, rows);
-      const auto logits = layer.gate()->forward(rows.input);
-      const auto classes = labels - layer.shape().min_k, best = best_class(logits.detach());
-      const auto term = at::cross_entropy_loss(logits, classes, {}, at::Reduction::Sum);
+      const auto classes = labels - layer.shape().min_k;
+      const auto [term, best] = gate_loss(*layer.gate(), rows.input, classes);
       add(loss, term);
       add(hits, best.eq(classes).sum().to(at::kDouble));
       const auto cost = static_cast<double>(learner_macs_per_token(layer.shape()));

@@ -1,13 +1,15 @@
 #include "phases/training_rows.h"
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <cstring>
+#include <span>
 
 #include "core/stopwatch.h"
+#include "nn/kernels/feed_forward.h"
 #include "train/trainer.h"
 
 namespace acm::phases {
@@ -15,6 +17,22 @@ namespace {
 
 // What may lie in memory before its time: some groups of a site of a ViT-B, a part of one of all sites.
 constexpr int64_t kMostBytesAhead = 512'000'000;
+
+constexpr int64_t kRowsAtOnce = 256;  // of a thread
+
+// to [places, width] = the rows at these places of the pieces.
+void gather(const std::vector<at::Tensor>& pieces, std::span<const RowPlace> places, const at::Tensor& to) {
+  if (places.empty()) return;
+  std::vector<const std::byte*> data;
+  for (const auto& piece : pieces) data.push_back(static_cast<const std::byte*>(piece.const_data_ptr()));
+  const auto row_bytes = static_cast<size_t>(to.size(1)) * to.element_size();
+  auto* rows = static_cast<std::byte*>(to.mutable_data_ptr());
+  nn::share_rows_among_threads(to.size(0), kRowsAtOnce, [&](int64_t first, int64_t count) {
+    for (auto i = static_cast<size_t>(first); i < static_cast<size_t>(first + count); ++i)
+      std::memcpy(rows + i * row_bytes, data[places[i].piece] + static_cast<size_t>(places[i].row) * row_bytes,
+                  row_bytes);
+  });
+}
 
 std::string dataset_site(const CacheReader& reader, const std::string& site, CacheReader::Side side) {
   return side == CacheReader::Side::kInput ? reader.owner_of_input(site) : site;
@@ -27,7 +45,6 @@ struct TrainingRows::Route {
   int64_t segment = 0;
   std::vector<int64_t> rows = {};    // of the segment: those of rank 0 first, each rank's in the order of training
   std::vector<int64_t> counts = {};  // of them by rank
-  std::vector<int64_t> places = {};  // of this rank's rows, among all that it gets of the group
 };
 
 StepShares::StepShares(int64_t batch, int64_t slices_of_rank, int ranks) : batch(batch) {
@@ -53,6 +70,8 @@ TrainingRows::TrainingRows(CacheReader& reader, const std::vector<std::string>& 
 
 const CacheNeed& TrainingRows::need() const { return reader_.capture().need(); }
 
+int64_t TrainingRows::rows_of_segment() const { return need().layout.segment_samples * need().tokens; }
+
 void TrainingRows::load(int64_t step, int64_t end) {
   const Stopwatch watch;
   const int64_t begin = step * shares_.batch;
@@ -61,7 +80,7 @@ void TrainingRows::load(int64_t step, int64_t end) {
   while (!held_.empty() && held_.front().end <= begin) held_.pop_front();
   for (int64_t reached = held_.empty() ? begin : held_.back().end; reached < end; reached = held_.back().end) {
     let_go_before(begin);
-    held_.push_back(read_together(reached));
+    held_.push_back(read_group(reached));
   }
   if (ahead_ && !held_.empty()) begin_reading(held_.back().end);
   waited_seconds_ += watch.seconds();
@@ -98,13 +117,19 @@ at::Tensor TrainingRows::read(const Dataset& dataset, int64_t segment) const {
   return reader_.read(segment, dataset.site, dataset.side);
 }
 
-// Of what is held, whose first group reaches beyond `position`.
+// Of what is held, whose first group reaches beyond `position`: the rest of that is put together.
 void TrainingRows::let_go_before(int64_t position) {
   if (held_.empty() || held_.front().begin >= position) return;
   auto& first = held_.front();
-  const int64_t rows = own_before(position) - own_before(first.begin);
-  for (auto& values : first.values) values = values.narrow(0, rows, values.size(0) - rows).clone();
+  first.places.erase(first.places.begin(), first.places.begin() + own_before(position) - own_before(first.begin));
   first.begin = position;
+  const auto rows = static_cast<int64_t>(first.places.size());
+  for (auto& pieces : first.pieces) {
+    const auto rest = at::empty({rows, pieces.front().size(1)}, pieces.front().options());
+    gather(pieces, first.places, rest);
+    pieces = {rest};
+  }
+  for (int64_t row = 0; row < rows; ++row) first.places[static_cast<size_t>(row)] = {0, row};
 }
 
 // How many positions before this one are of this rank's shares.
@@ -125,26 +150,25 @@ data::Range TrainingRows::reads_of(int64_t rank, int64_t reads) const {
   return {reads * rank / group_.size(), reads * (rank + 1) / group_.size()};
 }
 
-// Every rank works out the same, so that nobody need be told what comes.
-std::vector<TrainingRows::Route> TrainingRows::routes(int64_t begin, const RowOrder::Part& part) const {
-  const auto& layout = need().layout;
-  const int64_t rows_of_segment = layout.segment_samples * need().tokens,
-                end = begin + static_cast<int64_t>(part.rows.size());
+// Every rank works out the same, so that nobody need be told what comes. `own`: gets the places of this rank's rows
+// among those that it gets of each segment.
+std::vector<TrainingRows::Route> TrainingRows::routes(int64_t begin, const RowOrder::Part& part,
+                                                      std::vector<RowPlace>& own) const {
+  const int64_t end = begin + static_cast<int64_t>(part.rows.size());
   const auto segments = segments_of(part);
   std::vector<Route> routes;
   for (int64_t segment = segments.begin; segment < segments.end; ++segment)
     routes.push_back({.segment = segment, .counts = std::vector<int64_t>(shares_.of_rank.size())});
   for (size_t rank = 0; rank < shares_.of_rank.size(); ++rank) {
     const auto& share = shares_.of_rank[rank];
-    int64_t place = 0;
     for (int64_t step = begin / shares_.batch; step * shares_.batch < end; ++step) {
       const int64_t first = step * shares_.batch;
-      for (int64_t i = std::max(first + share.begin, begin); i < std::min(first + share.end, end); ++i, ++place) {
+      for (int64_t i = std::max(first + share.begin, begin); i < std::min(first + share.end, end); ++i) {
         const int64_t row = part.rows[static_cast<size_t>(i - begin)];
-        auto& route = routes[static_cast<size_t>(row / rows_of_segment)];
-        route.rows.push_back(row % rows_of_segment);
-        ++route.counts[rank];
-        if (static_cast<int>(rank) == group_.rank()) route.places.push_back(place);
+        const auto segment = static_cast<size_t>(row / rows_of_segment());
+        if (static_cast<int>(rank) == group_.rank()) own.push_back({segment, routes[segment].counts[rank]});
+        routes[segment].rows.push_back(row % rows_of_segment());
+        ++routes[segment].counts[rank];
       }
     }
   }
@@ -164,13 +188,26 @@ std::vector<at::Tensor> TrainingRows::parts_of(const Dataset& dataset, const Rou
   return parts;
 }
 
-TrainingRows::Held TrainingRows::read_together(int64_t begin) const {
-  const int64_t end = order_.group_end(begin), ranks = group_.size();
-  const auto routes = this->routes(begin, order_.at(begin, end).front());
-  Held held{begin, end, {}};
-  for (const auto& [site, side] : datasets_)
-    held.values.push_back(
-        at::empty({own_before(end) - own_before(begin), reader_.width(site, side)}, need().layout.dtype));
+TrainingRows::Held TrainingRows::read_group(int64_t begin) const {
+  Held held{begin, order_.group_end(begin), std::vector<std::vector<at::Tensor>>(datasets_.size()), {}};
+  const auto part = order_.at(begin, held.end).front();
+  group_.size() == 1 ? read_alone(part, held) : read_together(part, held);
+  return held;
+}
+
+// All rows are this rank's, and stay where they were read.
+void TrainingRows::read_alone(const RowOrder::Part& part, Held& held) const {
+  for (const int64_t row : part.rows)
+    held.places.push_back({static_cast<size_t>(row / rows_of_segment()), row % rows_of_segment()});
+  const auto segments = segments_of(part);
+  for (int64_t segment = segments.begin; segment < segments.end; ++segment)
+    for (size_t i = 0; i < datasets_.size(); ++i) held.pieces[i].push_back(read(datasets_[i], segment));
+}
+
+void TrainingRows::read_together(const RowOrder::Part& part, Held& held) const {
+  const int64_t ranks = group_.size();
+  const auto routes = this->routes(held.begin, part, held.places);
+  for (auto& pieces : held.pieces) pieces.resize(routes.size());
   const auto reads = static_cast<int64_t>(routes.size() * datasets_.size());
   const auto share = [&](int64_t rank) { return reads_of(rank, reads); };
   const auto mine = share(group_.rank());
@@ -185,25 +222,26 @@ TrainingRows::Held TrainingRows::read_together(int64_t begin) const {
     for (int64_t rank = 0; rank < ranks; ++rank) {
       const auto read = static_cast<size_t>(share(rank).begin + round);
       if (round >= share(rank).size()) continue;
-      auto& values = held.values[read % datasets_.size()];
-      values.index_copy_(0, at::tensor(routes[read / datasets_.size()].places),
-                         received[static_cast<size_t>(rank)].view(values.scalar_type()).view({-1, values.size(1)}));
+      const auto& [site, side] = datasets_[read % datasets_.size()];
+      held.pieces[read % datasets_.size()][read / datasets_.size()] =
+          received[static_cast<size_t>(rank)].view(need().layout.dtype).view({-1, reader_.width(site, side)});
     }
   }
-  return held;
 }
 
 at::Tensor TrainingRows::values(const Dataset& dataset, int64_t begin, int64_t end) const {
-  const auto index = std::ranges::find(datasets_, dataset) - datasets_.begin();
-  std::vector<at::Tensor> pieces;
+  const auto index = static_cast<size_t>(std::ranges::find(datasets_, dataset) - datasets_.begin());
+  const auto values = at::empty({end - begin, reader_.width(dataset.site, dataset.side)}, need().layout.dtype);
+  int64_t found = 0;
   for (const auto& held : held_) {
     const int64_t from = std::max(begin, held.begin), to = std::min(end, held.end);
-    if (from < to)
-      pieces.push_back(held.values[static_cast<size_t>(index)].narrow(0, own_before(from) - own_before(held.begin),
-                                                                      own_before(to) - own_before(from)));
+    if (from >= to) continue;
+    const int64_t first = own_before(from) - own_before(held.begin), rows = own_before(to) - own_before(from);
+    gather(held.pieces[index], std::span(held.places).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)),
+           values.narrow(0, found, rows));
+    found += rows;
   }
-  const auto values = (pieces.size() == 1 ? pieces.front() : at::cat(pieces)).to(reader_.capture().dtype());
-  TORCH_CHECK(values.size(0) == end - begin, "rows ", begin, " to ", end, " of training are not loaded");
+  TORCH_CHECK(found == end - begin, "rows ", begin, " to ", end, " of training are not loaded");
   return values;
 }
 

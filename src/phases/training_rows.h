@@ -21,6 +21,12 @@ struct StepShares {
   std::vector<data::Range> of_rank;
 };
 
+// Where a row lies in a list of tensors.
+struct RowPlace {
+  size_t piece = 0;
+  int64_t row = 0;
+};
+
 // The rows that the ranks of a group train on, of one site or of several that are walked in one order. The group reads
 // a shuffle group of the cache together: each rank whole datasets, its share of them, whose digests it compares, and
 // rank hands to rank the rows that are the other's. So each byte is read once, whatever the number of ranks, and a rank
@@ -39,8 +45,7 @@ class TrainingRows {
   // that group begins before position `end`: that of the window, behind which nothing may be on the disk yet.
   void read_ahead_until(int64_t end);
   data::FetchFigures take_fetch_figures();  // of load() since the last call
-  // Rows of the loaded step that slice `slice` holds, which is this rank's; widened to the numbers that models are
-  // trained in.
+  // Rows of the loaded step that slice `slice` holds, which is this rank's; as stored.
   CacheReader::Rows of(const std::string& site, const data::Slice& slice) const;
 
  private:
@@ -50,15 +55,20 @@ class TrainingRows {
     Side side;
     bool operator==(const Dataset&) const = default;
   };
-  // This rank's rows from position `begin` of training on, as far as one group of the cache reaches.
+  // This rank's rows from position `begin` of training on, as far as one group of the cache reaches: as stored, where
+  // reading or receiving has left them.
   struct Held {
     int64_t begin = 0, end = 0;
-    std::vector<at::Tensor> values;  // by dataset, [own rows, width], as stored
+    std::vector<std::vector<at::Tensor>> pieces;  // by dataset: [rows, width], often of a segment each
+    std::vector<RowPlace> places;                 // of own rows in the pieces, in the order of training
   };
   struct Route;
   const CacheNeed& need() const;
-  std::vector<Route> routes(int64_t begin, const RowOrder::Part& part) const;
-  Held read_together(int64_t begin) const;
+  int64_t rows_of_segment() const;
+  Held read_group(int64_t begin) const;
+  void read_alone(const RowOrder::Part& part, Held& held) const;
+  void read_together(const RowOrder::Part& part, Held& held) const;
+  std::vector<Route> routes(int64_t begin, const RowOrder::Part& part, std::vector<RowPlace>& own) const;
   void let_go_before(int64_t position);
   int64_t own_before(int64_t position) const;
   data::Range segments_of(const RowOrder::Part& part) const;

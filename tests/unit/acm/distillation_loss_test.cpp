@@ -65,6 +65,23 @@ TEST_P(DistillationLoss, EqualsPlainAutograd) { compare(11, at::kDouble, 1e-13);
 
 TEST_P(DistillationLoss, KernelsEqualPlainAutogradWithinFloat32) { compare(1100, at::kFloat, 1e-5); }
 
+TEST_P(DistillationLoss, OfNarrowRowsIsThatOfTheWidened) {
+  const auto [objective, output_bias, activation] = GetParam();
+  for (const auto narrow : {at::kHalf, at::kBFloat16}) {
+    const at::Tensor tokens = random_tensor({1100, 6}, at::kFloat, 2).to(narrow),
+                     target = random_tensor({1100, 6}, at::kFloat, 3).to(narrow);
+    for (const auto dtype : {at::kFloat, at::kDouble}) {
+      const auto layer = random_layer({6, 4, 3, 0, activation, output_bias}, dtype);
+      const auto expected = distillation_loss(*layer, tokens.to(dtype), target.to(dtype), objective, 0.01),
+                 found = distillation_loss(*layer, tokens, target, objective, 0.01);
+      EXPECT_EQ(found.item<double>(), expected.item<double>());
+      const auto expected_gradients = gradients_of(*layer, expected), found_gradients = gradients_of(*layer, found);
+      for (size_t i = 0; i < expected_gradients.size(); ++i)
+        EXPECT_TRUE(at::equal(found_gradients[i], expected_gradients[i])) << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Forms, DistillationLoss,
                          testing::Combine(testing::Values(Objective::kNested, Objective::kGreedy), testing::Bool(),
                                           testing::Values(Activation::kGelu, Activation::kIdentity)));

@@ -64,6 +64,19 @@ TEST(GateLabels, DistancesAreNormsOfTheErrors) {
   }
 }
 
+TEST(GateLabels, DistancesOfNarrowRowsAreThoseOfTheWidened) {
+  const at::NoGradGuard no_grad;
+  for (const auto narrow : {at::kHalf, at::kBFloat16}) {
+    const at::Tensor tokens = test::random_tensor({1100, 6}, at::kFloat, 1).to(narrow);
+    const at::Tensor target = test::random_tensor({1100, 6}, at::kFloat, 2).to(narrow);
+    for (const auto dtype : {at::kFloat, at::kDouble}) {
+      const auto layer = test::random_layer({6, 4, 3, 0, Activation::kGelu, true}, dtype);
+      EXPECT_TRUE(at::equal(prefix_distances(*layer, tokens, target),
+                            prefix_distances(*layer, tokens.to(dtype), target.to(dtype))));
+    }
+  }
+}
+
 TEST(GateLabels, RulesAreNamed) {
   EXPECT_EQ(label_rule_from("marginal"), LabelRule::kMarginal);
   EXPECT_EQ(label_rule_from("reference"), LabelRule::kReference);

@@ -68,7 +68,7 @@ class Walk {
         outputs.push_back(take(capture_.cache().read_output(segment, site)));
       }
     }
-    return {at::cat(inputs).to(capture_.dtype()), at::cat(outputs).to(capture_.dtype())};
+    return {at::cat(inputs), at::cat(outputs)};
   }
 
   const Run& run_;
