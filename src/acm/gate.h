@@ -28,7 +28,7 @@ class Gate : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> [..., allowed]
   int64_t macs_per_token() const;
   const GateConfig& config() const { return config_; }
-  std::vector<at::Tensor> layer_parameters() const;  // weight [out, in] and bias [out] of each layer, in order
+  std::vector<at::Tensor> layer_parameters() const;        // weight [out, in] and bias [out] of each layer, in order
   at::Tensor last_bias() const { return biases_.back(); }  // [allowed]: added to the logits last
   // Uniform in +-1/sqrt(fan-in), each parameter from its own stream.
   void initialise(StreamKey key);

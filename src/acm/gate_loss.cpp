@@ -35,8 +35,8 @@ class GateKernel {
   GateKernel(at::TensorList parameters, Activation activation) : gelu_(activation == Activation::kGelu) {
     for (size_t i = 0; i < parameters.size(); i += 2) {
       const auto &weight = parameters[i], &bias = parameters[i + 1];
-      layers_.push_back({weight.size(1), weight.size(0), weight.const_data_ptr<float>(), bias.const_data_ptr<float>(),
-                         numbers_});
+      layers_.push_back(
+          {weight.size(1), weight.size(0), weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), numbers_});
       numbers_ += weight.numel() + bias.numel();
     }
   }
@@ -93,7 +93,7 @@ class GateKernel {
     }
     std::copy_n(logits, rows * classes, scratch);
     float sum_of_all = 0;
-    nn::exponentials(scratch, &sum_of_all, 1, 1, rows * classes);
+    nn::exponentials(scratch, &sum_of_all, 1, 1, rows * classes, rows * classes);
     double loss = 0;
     for (int64_t row = 0; row < rows; ++row) {
       float *of_row = logits + row * classes, *powers = scratch + row * classes;
@@ -122,10 +122,9 @@ struct GateLossByKernel : torch::autograd::Function<GateLossByKernel> {
     nn::share_rows_among_threads(rows, kRowsAtOnce, [&](int64_t first, int64_t count) {
       const int64_t block = first / kRowsAtOnce;
       const at::Tensor widened = tokens.narrow(0, first, count).to(at::kFloat);
-      losses[static_cast<size_t>(block)] =
-          gate.run(widened.const_data_ptr<float>(), classes.const_data_ptr<int64_t>() + first, count,
-                   best.mutable_data_ptr<int64_t>() + first,
-                   gradients.mutable_data_ptr<float>() + block * gate.numbers());
+      losses[static_cast<size_t>(block)] = gate.run(
+          widened.const_data_ptr<float>(), classes.const_data_ptr<int64_t>() + first, count,
+          best.mutable_data_ptr<int64_t>() + first, gradients.mutable_data_ptr<float>() + block * gate.numbers());
     });
     at::Tensor sum = gradients.select(0, 0);
     for (int64_t block = 1; block < blocks; ++block) sum.add_(gradients.select(0, block));

@@ -16,9 +16,9 @@ namespace {
 struct Block {
   int64_t first, rows;
   const float *tokens = nullptr, *target = nullptr;  // [rows, width]
-  float *values, *slopes;  // [rows, hidden]
-  float* of_values;        // [rows, hidden]: gradients with respect to what the activation takes
-  float* errors;           // [learners, rows, width]: h(z, n) - target
+  float *values, *slopes;                            // [rows, hidden]
+  float* of_values;          // [rows, hidden]: gradients with respect to what the activation takes
+  float* errors;             // [learners, rows, width]: h(z, n) - target
   float* squares = nullptr;  // [rows, learners]: the squared lengths of those
 
   float* errors_of(const LearnerPointers& learners, int64_t n) const { return errors + n * rows * learners.width; }
@@ -32,9 +32,9 @@ class Chunk {
         target_(target),
         learners_(learners),
         is_narrow_(tokens.scalar_type() != at::kFloat),
-        space_(at::empty({std::min(kChunkRows, tokens.size(0)),
-                          3 * learners.hidden + learners.learners * (learners.width + 1) +
-                              (is_narrow_ ? 2 * learners.width : 0)})) {}
+        space_(at::empty({std::min(kChunkRows, tokens.size(0)), 3 * learners.hidden +
+                                                                    learners.learners * (learners.width + 1) +
+                                                                    (is_narrow_ ? 2 * learners.width : 0)})) {}
 
   std::vector<Block> blocks(int64_t begin, int64_t chunk_rows) const {
     std::vector<Block> blocks;

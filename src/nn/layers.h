@@ -22,10 +22,16 @@ class LayerNorm final : public torch::nn::Module {
  public:
   LayerNorm(int64_t width, double eps);
   at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> the same shape
+  struct OfSum {
+    at::Tensor sum, normalised;  // tokens + update, and that normalised
+  };
+  OfSum forward_sum(const at::Tensor& tokens, const at::Tensor& update) const;  // in one pass, where kernels apply
 
   at::Tensor weight, bias;  // [width]
 
  private:
+  at::Tensor by_kernel(const at::Tensor& tokens, const float* added, float* sum) const;
+
   double eps_;
 };
 

@@ -28,6 +28,7 @@ class Recorder {
   SiteRecord& at(size_t site) { return records_.at(site); }
   const SiteRecord& at(size_t site) const { return records_.at(site); }
   size_t size() const { return records_.size(); }
+  Keep keep() const { return keep_; }
   bool keeps_activations() const { return keep_ == Keep::kActivations; }
 
  private:

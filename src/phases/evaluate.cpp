@@ -12,6 +12,7 @@
 #include "acm/cost.h"
 #include "core/stopwatch.h"
 #include "nn/autocast.h"
+#include "nn/sample_groups.h"
 #include "phases/on_device.h"
 
 namespace acm::phases {
@@ -42,7 +43,7 @@ BatchResult run_batch(nn::Backbone& backbone, const CostModel& cost, const nn::T
   context.positions = batch.positions;
   context.choice = choice;
   context.recorder = &recorder;
-  const auto outputs = backbone.forward(batch, context);
+  const auto outputs = nn::forward_in_groups(backbone, batch, context);
   const auto tokens = backbone.token_counts(batch), fixed = backbone.static_macs(tokens);
   std::vector<at::Tensor> chosen;
   for (const size_t site : cost.sites) {

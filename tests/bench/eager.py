@@ -1,4 +1,4 @@
-"""The same Vision Transformer in eager PyTorch: what bench_steps compares with.
+"""The same Vision Transformer in eager PyTorch: what bench_steps and bench_inference compare with.
 
     eager.py describe                              which implementation this is; ends with 1 where there is no PyTorch
     eager.py forward|step MODEL BATCH THREADS      takes a turn for each byte on standard input

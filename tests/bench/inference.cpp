@@ -1,25 +1,33 @@
-// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T] [--precision bfloat16]: time of a
-// Vision Transformer with ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the
-// same, for shares k / N of the learners. The gates run, but the choices are given: k is uniform in the widest range
-// around the wanted mean, drawn for each token ("random") or falling from the middle of the picture to its border
+// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T] [--precision bfloat16]
+// [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every site over that of the dense one, beside
+// the cost (multiply-accumulates) of the same, for shares k / N of the learners. The gates run, but the choices are
+// given: k is uniform in the widest range around the wanted mean, drawn for each token ("random") or falling from the
+// middle of the picture to its border
 // ("spatial"). Dense and gated forwards take turns; a ratio is the median over the rounds, of processor time. With
-// --precision bfloat16: dense and gated forwards in bfloat16, each over the same in float32. Prints CSV.
+// --precision bfloat16: dense and gated forwards in bfloat16, each over the same in float32. With --eager PYTHON
+// EAGER.PY all take turns with the dense forward of eager PyTorch too. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
+#include <functional>
+#include <memory>
 
 #include "acm/bfloat16_model.h"
 #include "acm/cost.h"
 #include "acm/model.h"
 #include "bench/figures.h"
+#include "bench/player.h"
 #include "bench/vit_shapes.h"
 #include "core/memory.h"
 #include "nn/random_tensor.h"
+#include "nn/sample_groups.h"
 
 namespace {
 
@@ -32,6 +40,7 @@ struct Options {
   int64_t rounds = 15;
   int threads = 1;
   std::string precision = "float32";
+  std::vector<std::string> eager;  // the command of eager.py
 };
 
 enum class Mask { kRandom, kSpatial };
@@ -78,9 +87,9 @@ class GivenChoice final : public nn::TokenModule {
     acm_->add_gate({});
     acm_->gate()->initialise(key);
   }
-  at::Tensor forward(const at::Tensor& tokens, nn::TokenContext&) override {
+  at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
     best_class(acm_->gate()->forward(tokens));
-    return acm_->chosen(tokens, choices);
+    return acm_->chosen(tokens, choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
   }
   int64_t macs_per_token() const override { return acm_->macs_per_token(); }
   int64_t macs() const {  // of all tokens of `choices`
@@ -114,28 +123,32 @@ Gated gated_model(const nn::VitConfig& shape) {
 // Processor seconds of one forward pass.
 double seconds_of(nn::Backbone& model, const data::Batch& images) {
   nn::TokenContext context;
+  context.positions = images.positions;
   const double start = processor_seconds();
-  model.forward(images, context);
+  nn::forward_in_groups(model, images, context);
   return processor_seconds() - start;
 }
 
-struct Measured {
-  double seconds, reference_seconds, ratio;  // for an image
+// What takes turns with others. `take`: one forward pass, its seconds.
+struct Contestant {
+  std::string name;
+  std::function<double()> take;
+  std::vector<double> seconds = {};  // of an image, by round
 };
 
-Measured compare(nn::Backbone& ours, nn::Backbone& reference, const data::Batch& images, int64_t rounds) {
-  const auto of_image = [&](nn::Backbone& model) {
-    return seconds_of(model, images) / static_cast<double>(images.inputs.size(0));
-  };
-  std::vector<double> seconds, reference_seconds, ratios;
+void take_turns(std::vector<Contestant>& all, int64_t batch, int64_t rounds) {
   for (int64_t round = -1; round < rounds; ++round) {
-    const double of_reference = of_image(reference), of_ours = of_image(ours);
-    if (round < 0) continue;  // the first fills caches
-    seconds.push_back(of_ours);
-    reference_seconds.push_back(of_reference);
-    ratios.push_back(of_ours / of_reference);
+    for (auto& one : all) {
+      const double seconds = one.take() / static_cast<double>(batch);
+      if (round >= 0) one.seconds.push_back(seconds);  // the first fills caches
+    }
   }
-  return {median(seconds), median(reference_seconds), median(ratios)};
+}
+
+std::vector<double> ratios(const Contestant& one, const Contestant& reference) {
+  std::vector<double> all;
+  for (size_t i = 0; i < one.seconds.size(); ++i) all.push_back(one.seconds[i] / reference.seconds[i]);
+  return all;
 }
 
 class Measurement {
@@ -154,19 +167,31 @@ class Measurement {
     data::Batch images;
     images.inputs = at::empty({batch, shape_.channels, shape_.height, shape_.width_pixels});
     nn::fill_normal(images.inputs, StreamKey(3), 1);
+    images.positions = at::arange(batch);
     const at::Tensor tokens = dense_->token_counts(images);
     const int64_t static_macs = dense_->static_macs(tokens).sum().item<int64_t>();
     const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * nn::dense_site_macs_per_token(*dense_);
-    if (narrow_dense_) print("bfloat16 dense forward", *narrow_dense_, "dense forward", *dense_, images, 1, 1);
+    const auto pass = [&](const std::string& name, nn::Backbone& model) {
+      return Contestant{name, [&] { return seconds_of(model, images); }};
+    };
+    std::vector<Contestant> references{pass("dense forward", *dense_)};
+    if (!options_.eager.empty())
+      references.push_back({"eager PyTorch forward", [eager = start_eager(batch)] { return eager->take().seconds; }});
+    if (narrow_dense_)
+      compare({pass("bfloat16 dense forward", *narrow_dense_), references.front()}, batch, 1, 1);
+    else if (references.size() > 1)
+      compare(references, batch, 1, 1);
     for (const auto& [mask, name] : {std::pair{Mask::kRandom, "random"}, std::pair{Mask::kSpatial, "spatial"}}) {
       for (const double share : {0.25, 0.5, 0.75, 1.0}) {
         const double cost =
             static_cast<double>(static_macs + set_choices(mask, share, batch)) / static_cast<double>(dense_macs);
-        const std::string gated = std::string("gated forward (") + name + " mask)";
+        const auto gated = pass(std::string("gated forward (") + name + " mask)", *gated_.backbone);
+        std::vector<Contestant> all{gated};
         if (narrow_dense_)
-          print("bfloat16 " + gated, *narrow_gated_.backbone, gated, *gated_.backbone, images, share, cost);
+          all = {pass("bfloat16 " + gated.name, *narrow_gated_.backbone), gated};
         else
-          print(gated, *gated_.backbone, "dense forward", *dense_, images, share, cost);
+          all.insert(all.end(), references.begin(), references.end());
+        compare(all, batch, share, cost);
       }
     }
   }
@@ -184,12 +209,21 @@ class Measurement {
     }
     return macs;
   }
-  void print(const std::string& what, nn::Backbone& ours, const std::string& reference_name, nn::Backbone& reference,
-             const data::Batch& images, double share, double cost) const {
-    const Measured found = compare(ours, reference, images, options_.rounds);
-    std::printf("%s,%s,%ld,%.2f,%.3f,%.6f,%s,%.6f,%.3f,%ld,\n", what.c_str(), options_.model.c_str(),
-                static_cast<long>(images.inputs.size(0)), share, cost, found.seconds, reference_name.c_str(),
-                found.reference_seconds, found.ratio, static_cast<long>(options_.rounds));
+  std::shared_ptr<Player> start_eager(int64_t batch) const {
+    return std::make_shared<Player>("eager PyTorch", [this, batch](Turns& turns) {
+      auto command = options_.eager;
+      command.insert(command.end(),
+                     {"forward", options_.model, std::to_string(batch), std::to_string(options_.threads)});
+      turns.become(command);
+    });
+  }
+  // The first of them with each of the others.
+  void compare(std::vector<Contestant> all, int64_t batch, double share, double cost) const {
+    take_turns(all, batch, options_.rounds);
+    for (size_t i = 1; i < all.size(); ++i)
+      std::printf("%s,%s,%ld,%.2f,%.3f,%.6f,%s,%.6f,%.3f,%ld,\n", all[0].name.c_str(), options_.model.c_str(),
+                  static_cast<long>(batch), share, cost, median(all[0].seconds), all[i].name.c_str(),
+                  median(all[i].seconds), median(ratios(all[0], all[i])), static_cast<long>(options_.rounds));
     std::fflush(stdout);
   }
 
@@ -209,12 +243,18 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
+  app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);
   keep_freed_memory();
   at::set_num_threads(options.threads);
   const at::NoGradGuard no_grad;
-  std::printf("%s\n", kColumns);
-  Measurement measurement(options);
-  for (const int64_t batch : options.batches) measurement.run(batch);
-  return 0;
+  try {
+    std::printf("%s\n", kColumns);
+    Measurement measurement(options);
+    for (const int64_t batch : options.batches) measurement.run(batch);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_inference: %s\n", error.what());
+    return EXIT_FAILURE;
+  }
 }

@@ -94,7 +94,10 @@ void exponentials(benchmark::State& state) {
   at::Tensor ours = values.clone(), sums = at::empty({rows});
   compare(
       state,
-      [&] { nn::exponentials(ours.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>(), 0.125f, rows, columns); },
+      [&] {
+        nn::exponentials(ours.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>(), 0.125f, rows, columns,
+                         columns);
+      },
       [&] { benchmark::DoNotOptimize(at::softmax(values, -1)); });
   set_rate(state, "numbers/s", static_cast<double>(rows * columns));
 }

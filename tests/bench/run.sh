@@ -8,7 +8,7 @@ usage() {
 usage: tests/bench/run.sh [--quick] [--out FOLDER]
 
 Measures on one thread, in processor time, with what is compared taking turns in one run: gated inference at k/N = 0.25 to 1 and
-one training step of each phase over the dense model, and the dense model over eager PyTorch. Writes FOLDER/results.csv, and
+one training step of each phase over the dense model, and all forward passes and the dense step over eager PyTorch. Writes FOLDER/results.csv, and
 FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
@@ -65,11 +65,11 @@ measure() {
 
 rm -f -- "$results.part"
 if [[ $quick ]]; then
-  measure bench_inference --model quick --batch 8 --rounds 3
+  measure bench_inference --model quick --batch 8 --rounds 3 "${eager[@]}"
   measure bench_steps --model quick --batch 16 --rounds 3 "${eager[@]}"
 else
-  measure bench_inference --model tiny --batch 1 8 32 --rounds 9
-  measure bench_inference --model base --batch 8 --rounds 5
+  measure bench_inference --model tiny --batch 1 8 32 --rounds 9 "${eager[@]}"
+  measure bench_inference --model base --batch 1 8 --rounds 5 "${eager[@]}"
   measure bench_steps --model tiny --batch 16 --rounds 9 "${eager[@]}"
   measure bench_steps --model tiny --batch 64 --rounds 5 "${eager[@]}"
 fi
@@ -93,6 +93,6 @@ set yrange [0:]
 set grid
 models = system("awk -F, '/random mask/ { print \$2 \"/\" \$3 }' '$results' | uniq")
 plot x title "in proportion" linecolor "gray", for [which in models] "$results" \\
-  using (strcol(1) eq "gated forward (random mask)" && strcol(2) . "/" . strcol(3) eq which ? \$5 : NaN):9 with linespoints title which
+  using (strcol(1) eq "gated forward (random mask)" && strcol(7) eq "dense forward" && strcol(2) . "/" . strcol(3) eq which ? \$5 : NaN):9 with linespoints title which
 EOT
 echo "$out/inference.png"

@@ -12,12 +12,12 @@ awk -F, '
   $7 && !($8 > 0 && $9 > 0) { refuse("no ratio") }
   $1 ~ / step$/ && !($11 > 0) { refuse("no memory") }
   !$12 { refuse("no machine") }
-  { ++rows[$1 ":" ($1 ~ /^gated/ ? $4 : $1 ~ /^eager/ ? "" : $7)] }
+  { ++rows[$1 ":" ($1 ~ /^gated/ ? $4 ":" : "") ($1 ~ /^eager/ ? "" : $7)] }
   END {
     split("distill step:pretrain step;gating step:pretrain step;finetune step:pretrain step", wanted, ";")
     for (share = 0.25; share <= 1; share += 0.25) {
-      wanted[length(wanted) + 1] = sprintf("gated forward (random mask):%.2f", share)
-      wanted[length(wanted) + 1] = sprintf("gated forward (spatial mask):%.2f", share)
+      wanted[length(wanted) + 1] = sprintf("gated forward (random mask):%.2f:dense forward", share)
+      wanted[length(wanted) + 1] = sprintf("gated forward (spatial mask):%.2f:dense forward", share)
     }
     for (i in wanted) if (rows[wanted[i]] != 1) { print "there is not one row " wanted[i]; bad = 1 }
     exit bad

@@ -50,7 +50,7 @@ void attend(const Head& head, int64_t first, int64_t rows) {
   float *weights = space.mutable_data_ptr<float>(), *sums = weights + rows * head.tokens;
   multiply(rows, head.tokens, head.size, {head.query + first * head.width, head.width}, {head.key, head.width, true},
            weights, head.tokens);
-  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens);
+  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens, head.tokens);
   const at::Tensor narrow = at::empty({rows, head.tokens}, at::kBFloat16);
   round_shares_to_bfloat16(weights, sums, narrow.mutable_data_ptr<BFloat16>(), rows, head.tokens);
   multiply(rows, head.size, head.tokens, {narrow.const_data_ptr<BFloat16>(), head.tokens}, {head.value, head.width},

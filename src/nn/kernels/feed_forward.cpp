@@ -8,7 +8,6 @@
 #include <ATen/ops/linear.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "core/quotient.h"
 #include "nn/kernels/bfloat16_layers.h"
@@ -18,19 +17,7 @@
 namespace acm::nn {
 namespace {
 
-// Whether tiles over a transposed weight are faster than the BLAS, as for gates of 4 hidden units: they fill vectors.
-bool is_narrow(int64_t outputs) { return outputs <= 16 && outputs % 4 == 0; }
-
 int64_t rows_of(const at::Tensor& tokens) { return tokens.numel() / tokens.size(-1); }
-
-// [in, out] of a weight [out, in].
-std::vector<float> transposed(const at::Tensor& weight) {
-  const int64_t out = weight.size(0), in = weight.size(1);
-  const float* from = weight.const_data_ptr<float>();
-  std::vector<float> to(static_cast<size_t>(in * out));
-  for (int64_t i = 0; i < in * out; ++i) to[static_cast<size_t>(i)] = from[i % out * in + i / out];
-  return to;
-}
 
 }  // namespace
 
@@ -65,7 +52,7 @@ void share_rows_among_threads(int64_t rows, int64_t height, const std::function<
 }
 
 int64_t most_block_rows(int64_t rows, int64_t columns) {
-  constexpr int64_t kBlocks = 16, kLeast = 64, kMostNumbers = int64_t{1} << 20;
+  constexpr int64_t kBlocks = 8, kLeast = 96, kMostNumbers = int64_t{1} << 20;
   return std::max(kLeast, std::min(quotient_up(rows, kBlocks), kMostNumbers / columns));
 }
 
@@ -84,11 +71,10 @@ at::Tensor linear(const at::Tensor& tokens, const at::Tensor& weight, const at::
   at::Tensor result = at::empty(shape, tokens.options());
   const float* from = tokens.const_data_ptr<float>();
   float* to = result.mutable_data_ptr<float>();
-  if (is_narrow(out)) {
-    const std::vector<float> columns = transposed(weight);
+  if (out == 4 && in >= 64) {
     for_each_block(rows_of(tokens), out, [&](int64_t first, int64_t rows) {
-      multiply_rows(rows, out, in, {from + first * in, in}, columns.data(), out,
-                    bias.defined() ? bias.const_data_ptr<float>() : nullptr, {to + first * out, out});
+      multiply_to_four(rows, in, from + first * in, weight.const_data_ptr<float>(),
+                       bias.defined() ? bias.const_data_ptr<float>() : nullptr, to + first * out);
     });
     return result;
   }

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "core/processor_variants.h"
 
@@ -172,20 +173,46 @@ void suffix_sums(float* parts, int64_t learners, int64_t count) {
 }
 
 ACM_PROCESSOR_VARIANTS
-void exponentials(float* __restrict values, float* __restrict sums, float scale, int64_t rows, int64_t columns) {
-  for (int64_t row = 0; row < rows; ++row, values += columns) {
+void exponentials(float* __restrict values, float* __restrict sums, float scale, int64_t rows, int64_t columns,
+                  int64_t stride) {
+  for (int64_t row = 0; row < rows; ++row, values += stride) {
+    for (int64_t i = columns; i < stride; ++i) values[i] = -std::numeric_limits<float>::infinity();
     float largest = values[0];
 #pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < columns; ++i) largest = values[i] > largest ? values[i] : largest;
+    for (int64_t i = 0; i < stride; ++i) largest = values[i] > largest ? values[i] : largest;
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < columns; ++i) {
+    for (int64_t i = 0; i < stride; ++i) {
       const float exponent = scale * (values[i] - largest);
       const float value = exponent < -80.0f ? 0.0f : exponential(exponent);
       values[i] = value;
       sum += value;
     }
     sums[row] = sum;
+  }
+}
+
+ACM_PROCESSOR_VARIANTS
+void layer_norm(LayerNormRows rows, const float* __restrict weight, const float* __restrict bias, float eps,
+                int64_t count, int64_t columns) {
+  const float share = 1.0f / static_cast<float>(columns);
+  for (int64_t row = 0; row < count; ++row) {
+    const float* __restrict values = rows.values + row * columns;
+    if (rows.added != nullptr) {
+      const float* __restrict added = rows.added + row * columns;
+      float* __restrict total = rows.sum + row * columns;
+      for (int64_t i = 0; i < columns; ++i) total[i] = values[i] + added[i];
+      values = total;
+    }
+    float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < columns; ++i) sum += values[i];
+    const float mean = sum * share;
+#pragma omp simd reduction(+ : squares)
+    for (int64_t i = 0; i < columns; ++i) squares += (values[i] - mean) * (values[i] - mean);
+    const float factor = 1.0f / std::sqrt(squares * share + eps);
+    float* __restrict to = rows.to + row * columns;
+    for (int64_t i = 0; i < columns; ++i) to[i] = (values[i] - mean) * factor * weight[i] + bias[i];
   }
 }
 

@@ -49,7 +49,17 @@ float sum_of_squares(const float* values, int64_t count);
 void suffix_sums(float* parts, int64_t learners, int64_t count);
 
 // values = exp(scale (values - the row's maximum)) in place, and sums = the sum of each row. values [rows, columns],
-// packed; sums [rows].
-void exponentials(float* values, float* sums, float scale, int64_t rows, int64_t columns);
+// whose rows lie `stride` numbers apart; what stands between them becomes 0, so that rows which fill whole vectors need
+// no remainder. sums [rows].
+void exponentials(float* values, float* sums, float scale, int64_t rows, int64_t columns, int64_t stride);
+
+// Each row less its mean, over its standard deviation (the root of variance + eps), times weight, plus bias: of values,
+// or of values + added, which sum then becomes. values, added (nullptr: none), sum and to [rows, columns], packed;
+// weight and bias [columns].
+struct LayerNormRows {
+  const float *values, *added;
+  float *sum, *to;
+};
+void layer_norm(LayerNormRows rows, const float* weight, const float* bias, float eps, int64_t count, int64_t columns);
 
 }  // namespace acm::nn

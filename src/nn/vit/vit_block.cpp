@@ -1,5 +1,6 @@
 #include "nn/vit/vit_block.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -34,8 +35,10 @@ VitBlock::VitBlock(const VitConfig& config, size_t first_site) : heads_(config.h
 }
 
 at::Tensor VitBlock::forward(const at::Tensor& tokens, TokenContext& context) {
-  const at::Tensor attended = tokens.add(scaled(attention(norm1_->forward(tokens), context), scale1_));
-  return attended.add(scaled(run_site(SiteKind::kFeedForward, norm2_->forward(attended), context), scale2_));
+  auto [attended, normalised] =
+      norm2_->forward_sum(tokens, scaled(attention(norm1_->forward(tokens), context), scale1_));
+  const at::Tensor update = scaled(run_site(SiteKind::kFeedForward, normalised, context), scale2_);
+  return at::GradMode::is_enabled() ? attended.add(update) : attended.add_(update);
 }
 
 void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {

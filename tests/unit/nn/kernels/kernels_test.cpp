@@ -92,12 +92,14 @@ TEST(RowProduct, MultipliesRowsWhereTheyStand) {
 class KernelRows : public testing::TestWithParam<int64_t> {};
 
 TEST_P(KernelRows, LinearEqualsTheTensorOperation) {
-  const at::Tensor tokens = uniform({GetParam(), 24}, 1);
-  for (const int64_t outputs : {4, 7, 40}) {  // 4: narrow, as a gate
-    const at::Tensor weight = uniform({outputs, 24}, 2), bias = uniform({outputs}, 3);
-    for (const at::Tensor& added : {bias, at::Tensor()}) {
-      const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
-      EXPECT_LT(error(found, at::linear(wide(tokens), wide(weight), added.defined() ? wide(added) : added)), 1e-6);
+  for (const int64_t inputs : {24, 100}) {
+    const at::Tensor tokens = uniform({GetParam(), inputs}, 1);
+    for (const int64_t outputs : {4, 7, 40}) {  // 4: as a gate
+      const at::Tensor weight = uniform({outputs, inputs}, 2), bias = uniform({outputs}, 3);
+      for (const at::Tensor& added : {bias, at::Tensor()}) {
+        const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
+        EXPECT_LT(error(found, at::linear(wide(tokens), wide(weight), added.defined() ? wide(added) : added)), 1e-6);
+      }
     }
   }
 }
@@ -147,7 +149,7 @@ TEST(Kernels, ApplyToPackedFloat32WithoutGradients) {
 TEST(Kernels, BlocksCoverTheRowsEvenly) {
   EXPECT_EQ(even_height(197, 64), 50);
   EXPECT_EQ(even_height(64, 64), 64);
-  EXPECT_EQ(most_block_rows(197, 768), 64);
+  EXPECT_EQ(most_block_rows(197, 768), 96);
   EXPECT_EQ(most_block_rows(1 << 20, 768), (1 << 20) / 768);
 }
 

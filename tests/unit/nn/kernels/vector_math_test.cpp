@@ -3,8 +3,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/gelu_backward.h>
+#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/ones_like.h>
@@ -103,15 +105,39 @@ TEST(VectorMath, WhatANumberBecomesDoesNotDependOnItsPlace) {
 
 TEST(VectorMath, ExponentialsMakeASoftmax) {
   const at::Tensor inputs = at::cat({uniform({5, 197}, 3, 1), uniform({5, 197}, 500, 2)});
-  at::Tensor values = inputs.clone(), sums = at::empty({10}, at::kFloat);
-  exponentials(values.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>(), 0.5f, 10, 197);
   const at::Tensor expected = (inputs.to(at::kDouble) * 0.5).softmax(-1);
-  EXPECT_LE(largest_error(values / sums.unsqueeze(1), expected), 2e-7);
+  for (const int64_t stride : {197, 208}) {
+    at::Tensor values = at::full({10, stride}, 1e6f), sums = at::empty({10}, at::kFloat);
+    values.narrow(1, 0, 197).copy_(inputs);
+    exponentials(values.mutable_data_ptr<float>(), sums.mutable_data_ptr<float>(), 0.5f, 10, 197, stride);
+    EXPECT_LE(largest_error(values.narrow(1, 0, 197) / sums.unsqueeze(1), expected), 2e-7) << stride;
+    EXPECT_TRUE(values.narrow(1, 197, stride - 197).eq(0).all().item<bool>());
+  }
+}
+
+TEST(VectorMath, LayerNormIsThatOfFloat64) {
+  for (const int64_t columns : {192, 197, 768}) {
+    const at::Tensor values = uniform({50, columns}, 3, 1) + 7, added = uniform({50, columns}, 3, 2);
+    const at::Tensor weight = uniform({columns}, 2, 3), bias = uniform({columns}, 2, 4);
+    const auto expected = [&](const at::Tensor& of) {
+      return at::layer_norm(of.to(at::kDouble), {columns}, weight.to(at::kDouble), bias.to(at::kDouble), 1e-6);
+    };
+    at::Tensor to = at::empty_like(values), sum = at::empty_like(values);
+    const auto run = [&](const float* other) {
+      layer_norm({values.const_data_ptr<float>(), other, sum.mutable_data_ptr<float>(), to.mutable_data_ptr<float>()},
+                 weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), 1e-6f, 50, columns);
+    };
+    run(nullptr);
+    EXPECT_LE(largest_error(to, expected(values)), 4e-6);
+    run(added.const_data_ptr<float>());
+    EXPECT_TRUE(sum.equal(values + added));
+    EXPECT_LE(largest_error(to, expected(values + added)), 4e-6);
+  }
 }
 
 TEST(VectorMath, ARowWithNanHasNoSum) {
   std::vector<float> values = {1, std::nanf(""), 2, 3}, sums(2);
-  exponentials(values.data(), sums.data(), 1, 2, 2);
+  exponentials(values.data(), sums.data(), 1, 2, 2, 2);
   EXPECT_TRUE(std::isnan(sums[0]));
   EXPECT_TRUE(std::isfinite(sums[1]));
 }
