@@ -1,5 +1,6 @@
 #include "io/hdf5.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -23,8 +24,8 @@ int errno_in(const std::string& cause) {
 }  // namespace
 
 QuietHdf5::QuietHdf5() {
-  // We close what we open. At exit the library would close once more what a full disk kept it from closing, and crash (1.10.8). Only the first
-  // call counts, before any other of the library.
+  // We close what we open. At exit the library would close once more what a full disk kept it from closing, and crash
+  // (1.10.8). Only the first call counts, before any other of the library.
   H5dont_atexit();
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
@@ -55,21 +56,39 @@ void check_hdf5(herr_t status, const std::string& doing) {
   if (status < 0) throw_hdf5_error(doing);
 }
 
-void write_attribute(hid_t object, const char* name, const std::string& text) {
-  const std::string doing = std::string("write the HDF5 attribute ") + name;
-  const Hdf5Id type(H5Tcopy(H5T_C_S1), H5Tclose, doing);
-  check_hdf5(H5Tset_size(*type, text.empty() ? 1 : text.size()), doing);
+namespace {
+
+Hdf5Id text_type(size_t length, const std::string& doing) {
+  Hdf5Id type(H5Tcopy(H5T_C_S1), H5Tclose, doing);
+  check_hdf5(H5Tset_size(*type, std::max<size_t>(1, length)), doing);
   check_hdf5(H5Tset_strpad(*type, H5T_STR_NULLPAD), doing);
   check_hdf5(H5Tset_cset(*type, H5T_CSET_UTF8), doing);
+  return type;
+}
+
+Hdf5Id scalar_attribute(hid_t object, const char* name, hid_t type, const std::string& doing) {
   const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose, doing);
-  const Hdf5Id attribute(H5Acreate2(object, name, *type, *space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, doing);
-  check_hdf5(H5Awrite(*attribute, *type, text.c_str()), doing);
+  return {H5Acreate2(object, name, type, *space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, doing};
+}
+
+std::string writing_attribute(const char* name) { return std::string("write the HDF5 attribute ") + name; }
+
+}  // namespace
+
+TextAttribute::TextAttribute(hid_t object, const char* name, size_t length)
+    : doing_(writing_attribute(name)),
+      type_(text_type(length, doing_)),
+      attribute_(scalar_attribute(object, name, *type_, doing_)) {}
+
+void TextAttribute::write(const std::string& text) { check_hdf5(H5Awrite(*attribute_, *type_, text.c_str()), doing_); }
+
+void write_attribute(hid_t object, const char* name, const std::string& text) {
+  TextAttribute(object, name, text.size()).write(text);
 }
 
 void write_attribute(hid_t object, const char* name, int64_t number) {
-  const std::string doing = std::string("write the HDF5 attribute ") + name;
-  const Hdf5Id space(H5Screate(H5S_SCALAR), H5Sclose, doing);
-  const Hdf5Id attribute(H5Acreate2(object, name, H5T_STD_I64LE, *space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose, doing);
+  const std::string doing = writing_attribute(name);
+  const Hdf5Id attribute = scalar_attribute(object, name, H5T_STD_I64LE, doing);
   check_hdf5(H5Awrite(*attribute, H5T_NATIVE_INT64, &number), doing);
 }
 

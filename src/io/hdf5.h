@@ -46,7 +46,18 @@ class Hdf5Id {
 
 void check_hdf5(herr_t status, const std::string& doing);
 
-void write_attribute(hid_t object, const char* name, const std::string& text);  // UTF-8, of fixed length
+// An attribute of text, UTF-8 of a fixed length, that is made before its text is known. To be closed before the file.
+class TextAttribute {
+ public:
+  TextAttribute(hid_t object, const char* name, size_t length);
+  void write(const std::string& text);  // of that length
+
+ private:
+  std::string doing_;
+  Hdf5Id type_, attribute_;
+};
+
+void write_attribute(hid_t object, const char* name, const std::string& text);
 void write_attribute(hid_t object, const char* name, int64_t number);
 
 }  // namespace acm::io

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "core/digest.h"
@@ -15,10 +16,6 @@ namespace acm::io {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "payloads are little-endian");
-
-std::string_view bytes_of(const at::Tensor& values) {
-  return {static_cast<const char*>(values.const_data_ptr()), static_cast<size_t>(values.nbytes())};
-}
 
 // HDF5 1.10 has no half precision of its own, but can describe it; bfloat16 readers must be told by the attribute
 // `dtype`.
@@ -75,8 +72,14 @@ int64_t size_of(hid_t file, const std::string& doing) {
   return static_cast<int64_t>(bytes);
 }
 
+// A file whose values are still to be written, and their digests.
+struct Structure {
+  Hdf5Id file;
+  std::vector<TextAttribute> digests;  // by dataset
+};
+
 // Allocates the dataset without writing its values; tells where they go.
-StoredDataset create_dataset(hid_t file, const SegmentContent::Dataset& dataset, const std::string& doing) {
+StoredDataset create_dataset(Structure& structure, const SegmentContent::Dataset& dataset, const std::string& doing) {
   const Hdf5Id creation = properties(H5P_DATASET_CREATE, doing);
   check_hdf5(H5Pset_layout(*creation, H5D_CONTIGUOUS), doing);
   check_hdf5(H5Pset_alloc_time(*creation, H5D_ALLOC_TIME_EARLY), doing);
@@ -84,11 +87,11 @@ StoredDataset create_dataset(hid_t file, const SegmentContent::Dataset& dataset,
   const std::vector<hsize_t> extents(dataset.values.sizes().begin(), dataset.values.sizes().end());
   const Hdf5Id space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose, doing);
   const Hdf5Id type = file_type(dataset.values.scalar_type());
-  const Hdf5Id id(H5Dcreate2(file, dataset.path.c_str(), *type, *space, H5P_DEFAULT, *creation, H5P_DEFAULT), H5Dclose,
-                  doing);
-  StoredDataset stored{0, static_cast<int64_t>(dataset.values.nbytes()), digest_of(bytes_of(dataset.values))};
+  const Hdf5Id id(H5Dcreate2(*structure.file, dataset.path.c_str(), *type, *space, H5P_DEFAULT, *creation, H5P_DEFAULT),
+                  H5Dclose, doing);
+  StoredDataset stored{0, static_cast<int64_t>(dataset.values.nbytes()), {}};
   write_attribute(*id, "dtype", std::string(cache_dtype_name(dataset.values.scalar_type())));
-  write_attribute(*id, "xxh3", stored.digest);
+  structure.digests.emplace_back(*id, "xxh3", Digest().hex().size());
   if (stored.bytes > 0) {
     const haddr_t offset = H5Dget_offset(*id);
     if (offset == HADDR_UNDEF) throw_hdf5_error(doing);
@@ -97,30 +100,41 @@ StoredDataset create_dataset(hid_t file, const SegmentContent::Dataset& dataset,
   return stored;
 }
 
-// The whole HDF5 structure, closed again before any payload is written. Gives its size.
-int64_t write_structure(const std::filesystem::path& path, Place place, SegmentContent& content) {
-  const std::string doing = "write " + path.string();
-  const QuietHdf5 quiet;
-  Hdf5Id file = create_file(path, place, doing);
-  write_attribute(*file, "key", content.table.key.dump());
-  write_attribute(*file, "segment", content.table.segment);
-  write_attribute(*file, "first_sample", content.table.first_sample);
-  write_attribute(*file, "samples", content.table.samples);
+// All but the values and their digests, on the disk.
+Structure create_structure(const std::filesystem::path& path, Place place, SegmentContent& content,
+                           const std::string& doing) {
+  Structure structure{create_file(path, place, doing), {}};
+  const hid_t file = *structure.file;
+  write_attribute(file, "key", content.table.key.dump());
+  write_attribute(file, "segment", content.table.segment);
+  write_attribute(file, "first_sample", content.table.first_sample);
+  write_attribute(file, "samples", content.table.samples);
   const Hdf5Id group_creation = properties(H5P_GROUP_CREATE, doing);
   for (const std::string& group : content.groups) {
-    const Hdf5Id id(H5Gcreate2(*file, group.c_str(), H5P_DEFAULT, *group_creation, H5P_DEFAULT), H5Gclose, doing);
+    const Hdf5Id id(H5Gcreate2(file, group.c_str(), H5P_DEFAULT, *group_creation, H5P_DEFAULT), H5Gclose, doing);
   }
   for (const auto& dataset : content.datasets) {
-    StoredDataset& stored = content.table.datasets[dataset.path] = create_dataset(*file, dataset, doing);
-    if (place == Place::kMemory) stored.offset = size_of(*file, doing);  // where its values would begin
+    StoredDataset& stored = content.table.datasets[dataset.path] = create_dataset(structure, dataset, doing);
+    if (place == Place::kMemory) stored.offset = size_of(file, doing);  // where its values would begin
   }
   for (const auto& link : content.links) {
-    check_hdf5(H5Lcreate_hard(*file, link.target.c_str(), *file, link.path.c_str(), H5P_DEFAULT, H5P_DEFAULT), doing);
+    check_hdf5(H5Lcreate_hard(file, link.target.c_str(), file, link.path.c_str(), H5P_DEFAULT, H5P_DEFAULT), doing);
   }
-  check_hdf5(H5Fflush(*file, H5F_SCOPE_LOCAL), doing);
-  const int64_t bytes = size_of(*file, doing);
-  file.close(doing);
-  return bytes;
+  check_hdf5(H5Fflush(file, H5F_SCOPE_LOCAL), doing);
+  return structure;
+}
+
+// Gives the digest of what is written, of each piece while a core has it.
+std::string write_values(const FileHandle& file, const at::Tensor& values, int64_t offset) {
+  const auto* bytes = static_cast<const char*>(values.const_data_ptr());
+  const auto all = static_cast<int64_t>(values.nbytes());
+  Digest digest;
+  for (int64_t begin = 0; begin < all; begin += kDigestPieceBytes) {
+    const int64_t count = std::min(kDigestPieceBytes, all - begin);
+    digest.update(bytes + begin, count);
+    file.write(bytes + begin, count, offset + begin);
+  }
+  return digest.hex();
 }
 
 }  // namespace
@@ -144,13 +158,19 @@ std::string_view cache_dtype_name(at::ScalarType dtype) {
 
 void write_segment_file(const std::filesystem::path& path, SegmentContent content) {
   AtomicFile target(path);
-  write_structure(target.partial(), Place::kDisk, content);
+  const std::string doing = "write " + target.partial().string();
+  const QuietHdf5 quiet;
   {
+    Structure structure = create_structure(target.partial(), Place::kDisk, content, doing);
     const FileHandle file(target.partial(), FileHandle::Mode::kWrite);
-    for (const auto& dataset : content.datasets) {
-      const StoredDataset& stored = content.table.datasets.at(dataset.path);
-      file.write(dataset.values.const_data_ptr(), stored.bytes, stored.offset);
+    for (size_t i = 0; i < content.datasets.size(); ++i) {
+      const auto& dataset = content.datasets[i];
+      StoredDataset& stored = content.table.datasets.at(dataset.path);
+      stored.digest = write_values(file, dataset.values, stored.offset);
+      structure.digests[i].write(stored.digest);
     }
+    structure.digests.clear();
+    structure.file.close(doing);
     append_segment_table(file, content.table);
   }
   target.commit();
@@ -159,15 +179,18 @@ void write_segment_file(const std::filesystem::path& path, SegmentContent conten
 int64_t bytes_of_segment_file(SegmentContent content, const std::map<std::string, int64_t>& payloads) {
   // HDF5 knows open files by their names, in all threads.
   const std::string name = "a segment in the memory of thread " + std::to_string(::gettid());
-  const int64_t structure = write_structure(name, Place::kMemory, content);
+  const std::string doing = "write " + name;
+  const QuietHdf5 quiet;
+  const Structure structure = create_structure(name, Place::kMemory, content, doing);
   int64_t payload = 0;
   for (const auto& dataset : content.datasets) {
     StoredDataset& stored = content.table.datasets.at(dataset.path);
+    stored.digest = Digest().hex();
     stored.offset += payload;
     stored.bytes = payloads.at(dataset.path);
     payload += stored.bytes;
   }
-  return structure + payload + segment_table_bytes(content.table);
+  return size_of(*structure.file, doing) + payload + segment_table_bytes(content.table);
 }
 
 }  // namespace acm::io
