@@ -45,43 +45,59 @@ class GateKernel {
 
   // The loss of a block of rows, their best classes, and its gradients.
   double run(const float* tokens, const int64_t* classes, int64_t rows, int64_t* best, float* gradients) const {
-    int64_t widths = 0;
-    for (const auto& layer : layers_) widths += layer.out;
-    const at::Tensor space = at::empty({rows, 2 * widths});
-    std::vector<const float*> inputs{tokens};
-    std::vector<float*> outputs, slopes;  // [rows, out] each
-    float* free = space.mutable_data_ptr<float>();
-    for (const auto& layer : layers_) {
-      outputs.push_back(free);
-      slopes.push_back(free + rows * layer.out);
-      free += 2 * rows * layer.out;
-      nn::multiply(rows, layer.out, layer.in, {inputs.back(), layer.in}, {layer.weight, layer.in, true}, outputs.back(),
-                   layer.out);
-      inputs.push_back(outputs.back());
-      const bool is_last = &layer == &layers_.back();
-      if (is_last || !gelu_) nn::add_bias(outputs.back(), layer.bias, rows, layer.out);
-      if (!is_last && gelu_)
-        nn::add_bias_and_gelu_with_slopes(outputs.back(), slopes.back(), layer.bias, rows, layer.out);
-    }
-    const double loss = cross_entropy(outputs.back(), slopes.back(), classes, rows, layers_.back().out, best);
-    // What a layer gave is not needed once its gradient is there, which takes its place.
-    for (size_t l = layers_.size(); l-- > 0;) {
-      const auto& layer = layers_[l];
-      float* of_weight = gradients + layer.gradients;
-      nn::multiply(layer.out, layer.in, rows, {outputs[l], layer.out, true}, {inputs[l], layer.in}, of_weight,
-                   layer.in);
-      float* of_bias = of_weight + layer.out * layer.in;
-      std::fill_n(of_bias, layer.out, 0.0F);
-      nn::add_column_sums(of_bias, outputs[l], rows, layer.out, layer.out);
-      if (l == 0) break;
-      nn::multiply(rows, layer.in, layer.out, {outputs[l], layer.out}, {layer.weight, layer.in}, outputs[l - 1],
-                   layer.in);
-      if (gelu_) nn::multiply_elements(outputs[l - 1], slopes[l - 1], rows * layer.in);
-    }
+    const Pass pass = forward(tokens, rows);
+    const double loss = cross_entropy(pass.outputs.back(), pass.slopes.back(), classes, rows, layers_.back().out, best);
+    backward(pass, rows, gradients);
     return loss;
   }
 
  private:
+  // By layer: what it reads [rows, in] and gives [rows, out], and the activation's slopes there. The last has none.
+  struct Pass {
+    at::Tensor space;
+    std::vector<const float*> inputs;
+    std::vector<float*> outputs, slopes;
+  };
+
+  Pass forward(const float* tokens, int64_t rows) const {
+    int64_t widths = 0;
+    for (const auto& layer : layers_) widths += layer.out;
+    Pass pass{at::empty({rows, 2 * widths}), {}, {}, {}};
+    float* free = pass.space.mutable_data_ptr<float>();
+    const float* input = tokens;
+    for (const auto& layer : layers_) {
+      float *output = free, *slopes = free + rows * layer.out;
+      free = slopes + rows * layer.out;
+      nn::multiply(rows, layer.out, layer.in, {input, layer.in}, {layer.weight, layer.in, true}, output, layer.out);
+      if (gelu_ && &layer != &layers_.back())
+        nn::add_bias_and_gelu_with_slopes(output, slopes, layer.bias, rows, layer.out);
+      else
+        nn::add_bias(output, layer.bias, rows, layer.out);
+      pass.inputs.push_back(input);
+      pass.outputs.push_back(output);
+      pass.slopes.push_back(slopes);
+      input = output;
+    }
+    return pass;
+  }
+
+  // From the gradients of the last outputs, in their place. Those of others take the place of what is then not needed.
+  void backward(const Pass& pass, int64_t rows, float* gradients) const {
+    for (size_t l = layers_.size(); l-- > 0;) {
+      const auto& layer = layers_[l];
+      const float* of_output = pass.outputs[l];
+      float *of_weight = gradients + layer.gradients, *of_bias = of_weight + layer.out * layer.in;
+      nn::multiply(layer.out, layer.in, rows, {of_output, layer.out, true}, {pass.inputs[l], layer.in}, of_weight,
+                   layer.in);
+      std::fill_n(of_bias, layer.out, 0.0F);
+      nn::add_column_sums(of_bias, of_output, rows, layer.out, layer.out);
+      if (l == 0) break;
+      float* of_input = pass.outputs[l - 1];
+      nn::multiply(rows, layer.in, layer.out, {of_output, layer.out}, {layer.weight, layer.in}, of_input, layer.in);
+      if (gelu_) nn::multiply_elements(of_input, pass.slopes[l - 1], rows * layer.in);
+    }
+  }
+
   // Turns logits [rows, classes] into the gradients with respect to them.
   static double cross_entropy(float* logits, float* scratch, const int64_t* wanted, int64_t rows, int64_t classes,
                               int64_t* best) {
