@@ -22,12 +22,9 @@ struct Head {
   int64_t tokens, width, size;  // of the head: width / heads
 };
 
-// Of the weights' rows: whole vectors.
-int64_t stride_of(int64_t tokens) { return quotient_up(tokens, 16) * 16; }
-
-// Queries [first, first + rows). scratch: rows * (stride_of(tokens) + 1) numbers.
+// Queries [first, first + rows). scratch: rows * (whole_vectors(tokens) + 1) numbers.
 void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
-  const int64_t stride = stride_of(head.tokens);
+  const int64_t stride = whole_vectors(head.tokens);
   float *weights = scratch, *sums = scratch + rows * stride;
   multiply(rows, head.tokens, head.size, {head.query + first * head.width, head.width}, {head.key, head.width, true},
            weights, stride);
@@ -63,7 +60,7 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   share_among_threads(samples * heads * blocks, [&](int64_t i) {
     const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
     const int64_t rows = std::min(height, tokens - first);
-    const at::Tensor scratch = at::empty({rows, stride_of(tokens) + 1}, query.options());
+    const at::Tensor scratch = at::empty({rows, whole_vectors(tokens) + 1}, query.options());
     attend({query.const_data_ptr<float>() + offset, key.const_data_ptr<float>() + offset,
             value.const_data_ptr<float>() + offset, output.mutable_data_ptr<float>() + offset, tokens, width, size},
            first, rows, scratch.mutable_data_ptr<float>());

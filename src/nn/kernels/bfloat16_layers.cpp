@@ -46,14 +46,15 @@ struct Head {
 
 // Queries [first, first + rows).
 void attend(const Head& head, int64_t first, int64_t rows) {
-  const at::Tensor space = at::empty({rows, head.tokens + 1}, at::kFloat);
-  float *weights = space.mutable_data_ptr<float>(), *sums = weights + rows * head.tokens;
+  const int64_t stride = whole_vectors(head.tokens);
+  const at::Tensor space = at::empty({rows, stride + 1}, at::kFloat);
+  float *weights = space.mutable_data_ptr<float>(), *sums = weights + rows * stride;
   multiply(rows, head.tokens, head.size, {head.query + first * head.width, head.width}, {head.key, head.width, true},
-           weights, head.tokens);
-  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens, head.tokens);
-  const at::Tensor narrow = at::empty({rows, head.tokens}, at::kBFloat16);
-  round_shares_to_bfloat16(weights, sums, narrow.mutable_data_ptr<BFloat16>(), rows, head.tokens);
-  multiply(rows, head.size, head.tokens, {narrow.const_data_ptr<BFloat16>(), head.tokens}, {head.value, head.width},
+           weights, stride);
+  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens, stride);
+  const at::Tensor narrow = at::empty({rows, stride}, at::kBFloat16);
+  round_shares_to_bfloat16(weights, sums, narrow.mutable_data_ptr<BFloat16>(), rows, stride);
+  multiply(rows, head.size, head.tokens, {narrow.const_data_ptr<BFloat16>(), stride}, {head.value, head.width},
            head.output + first * head.width, head.width);
 }
 

@@ -21,9 +21,9 @@ struct RowsView {
 void multiply_rows(int64_t rows, int64_t columns, int64_t inner, RowsView<const float> a, const float* b,
                    int64_t b_stride, const float* bias, RowsView<float> to);
 
-// to [rows, 4] = a [rows, inner] times the transpose of b [4, inner], all packed, + bias [4] (nullptr: none): for gates,
-// whose few outputs fill no vector. Over 197 and 788 rows it took 0.4 to 0.6 of the time of multiply_rows and of the
-// BLAS for 192 and 768 inner numbers, and twice as long for 16.
+// to [rows, 4] = a [rows, inner] times the transpose of b [4, inner], all packed, + bias [4] (nullptr: none): for
+// gates, whose few outputs fill no vector. Over 197 and 788 rows it took 0.4 to 0.6 of the time of multiply_rows and of
+// the BLAS for 192 and 768 inner numbers, and twice as long for 16.
 void multiply_to_four(int64_t rows, int64_t inner, const float* a, const float* b, const float* bias, float* to);
 
 }  // namespace acm::nn

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/quotient.h"
+
 namespace acm::nn {
 
 // Loops over rows of float32 in plain memory. What is computed of a number does not depend on where it stands.
@@ -52,6 +54,8 @@ void suffix_sums(float* parts, int64_t learners, int64_t count);
 // whose rows lie `stride` numbers apart; what stands between them becomes 0, so that rows which fill whole vectors need
 // no remainder. sums [rows].
 void exponentials(float* values, float* sums, float scale, int64_t rows, int64_t columns, int64_t stride);
+// Of rows that fill the widest vectors.
+constexpr int64_t whole_vectors(int64_t columns) { return quotient_up(columns, 16) * 16; }
 
 // Each row less its mean, over its standard deviation (the root of variance + eps), times weight, plus bias: of values,
 // or of values + added, which sum then becomes. values, added (nullptr: none), sum and to [rows, columns], packed;
