@@ -5,7 +5,7 @@ RANDOM=${ACM_SEED:=$(date +%N | sed 's/^0*//')}
 echo "moments from ACM_SEED=$ACM_SEED"
 
 make_teacher teacher
-settings=(--set distill.model=teacher/model-phase0.safetensors "${phases_of_seconds[@]}" --set distill.steps=1000)
+settings=(--set distill.model=teacher/model-phase0.safetensors "${phases_of_seconds[@]}" --set distill.steps=4000)
 train 1 1 undisturbed "${settings[@]}"
 
 for ranks in '2 3' '3 1'; do
