@@ -15,11 +15,12 @@ namespace {
 // The rows of a block: pointers to its first.
 struct Block {
   int64_t first, rows;
-  const float *tokens = nullptr, *target = nullptr;  // [rows, width]
-  float *values, *slopes;                            // [rows, hidden]
-  float* of_values;          // [rows, hidden]: gradients with respect to what the activation takes
-  float* errors;             // [learners, rows, width]: h(z, n) - target
-  float* squares = nullptr;  // [rows, learners]: the squared lengths of those
+  const float *tokens, *target;  // [rows, width]
+  float* widened;                // [2, rows, width]: those two, where they are stored narrow; else nullptr
+  float *values, *slopes;        // [rows, hidden]
+  float* of_values;              // [rows, hidden]: gradients with respect to what the activation takes
+  float* errors;                 // [learners, rows, width]: h(z, n) - target
+  float* squares = nullptr;      // [rows, learners]: the squared lengths of those
 
   float* errors_of(const LearnerPointers& learners, int64_t n) const { return errors + n * rows * learners.width; }
 };
@@ -39,18 +40,22 @@ class Chunk {
   std::vector<Block> blocks(int64_t begin, int64_t chunk_rows) const {
     std::vector<Block> blocks;
     for_each_part(chunk_rows, kBlockRows, [&](int64_t first, int64_t rows) {
-      const int64_t hidden = rows * learners_.hidden, values = rows * learners_.width;
+      const int64_t hidden = rows * learners_.hidden;
       float* space = space_.mutable_data_ptr<float>() + first * space_.size(1);
+      const auto stored = [&](const at::Tensor& all) {
+        return all.const_data_ptr<float>() + (begin + first) * learners_.width;
+      };
+      float* widened = is_narrow_ ? space + rows * (space_.size(1) - 2 * learners_.width) : nullptr;
       Block block{.first = begin + first,
                   .rows = rows,
+                  .tokens = is_narrow_ ? widened : stored(tokens_),
+                  .target = is_narrow_ ? widened + rows * learners_.width : stored(target_),
+                  .widened = widened,
                   .values = space,
                   .slopes = space + hidden,
                   .of_values = space + 2 * hidden,
                   .errors = space + 3 * hidden};
       block.squares = block.errors_of(learners_, learners_.learners);
-      float* widened = block.squares + rows * learners_.learners;
-      block.tokens = is_narrow_ ? widened : tokens_.const_data_ptr<float>() + block.first * learners_.width;
-      block.target = is_narrow_ ? widened + values : target_.const_data_ptr<float>() + block.first * learners_.width;
       blocks.push_back(block);
     });
     return blocks;
@@ -58,12 +63,9 @@ class Chunk {
 
   void widen(const Block& block) const {
     if (!is_narrow_) return;
-    const auto copy = [&](const at::Tensor& from, const float* to) {
-      at::from_blob(const_cast<float*>(to), {block.rows, learners_.width})
-          .copy_(from.narrow(0, block.first, block.rows));
-    };
-    copy(tokens_, block.tokens);
-    copy(target_, block.target);
+    const at::Tensor widened = at::from_blob(block.widened, {2, block.rows, learners_.width});
+    widened.select(0, 0).copy_(tokens_.narrow(0, block.first, block.rows));
+    widened.select(0, 1).copy_(target_.narrow(0, block.first, block.rows));
   }
 
  private:

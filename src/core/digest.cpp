@@ -44,11 +44,10 @@ std::string digest_of_file(const std::filesystem::path& path) {
   const int64_t size = file.size();
   std::vector<char> piece(static_cast<size_t>(std::min(size, kDigestPieceBytes)));
   Digest digest;
-  for (int64_t offset = 0; offset < size; offset += kDigestPieceBytes) {
-    const int64_t bytes = std::min(kDigestPieceBytes, size - offset);
+  for_each_digest_piece(0, size, [&](int64_t offset, int64_t bytes) {
     file.read(piece.data(), bytes, offset);
     digest.update(piece.data(), bytes);
-  }
+  });
   return digest.hex();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -23,8 +24,16 @@ class Digest {
   std::unique_ptr<Impl> impl_;
 };
 
-// What is read or written goes through a digest in such pieces, which stay in a core's cache from the one to the other.
+// What is read or written goes through a digest in pieces of at most so many bytes, which stay in a core's cache from
+// the one to the other.
 constexpr int64_t kDigestPieceBytes = 256 << 10;
+
+// work(offset, bytes) for the pieces of [begin, end), in order.
+template <typename Work>
+void for_each_digest_piece(int64_t begin, int64_t end, const Work& work) {
+  for (int64_t offset = begin; offset < end; offset += kDigestPieceBytes)
+    work(offset, std::min(kDigestPieceBytes, end - offset));
+}
 
 std::string digest_of(std::string_view bytes);
 // Reads the file in pieces; Error(kData) where it cannot be read.

@@ -194,11 +194,10 @@ struct ActivationCache::Impl {
     Digest digest;
     try {
       const FileHandle file(segment_path(folder, segment), FileHandle::Mode::kRead);
-      for (int64_t begin = 0; begin < stored.bytes; begin += kDigestPieceBytes) {
-        const int64_t count = std::min(kDigestPieceBytes, stored.bytes - begin);
+      for_each_digest_piece(0, stored.bytes, [&](int64_t begin, int64_t count) {
         file.read(bytes + begin, count, stored.offset + begin);
         if (!is_verified) digest.update(bytes + begin, count);
-      }
+      });
     } catch (const Error& error) {
       if (error.fault() != Fault::kData) throw;
       damaged(segment, unreadable(error));

@@ -5,7 +5,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <bit>
 
 #include "core/digest.h"
@@ -127,13 +126,11 @@ Structure create_structure(const std::filesystem::path& path, Place place, Segme
 // Gives the digest of what is written, of each piece while a core has it.
 std::string write_values(const FileHandle& file, const at::Tensor& values, int64_t offset) {
   const auto* bytes = static_cast<const char*>(values.const_data_ptr());
-  const auto all = static_cast<int64_t>(values.nbytes());
   Digest digest;
-  for (int64_t begin = 0; begin < all; begin += kDigestPieceBytes) {
-    const int64_t count = std::min(kDigestPieceBytes, all - begin);
+  for_each_digest_piece(0, static_cast<int64_t>(values.nbytes()), [&](int64_t begin, int64_t count) {
     digest.update(bytes + begin, count);
     file.write(bytes + begin, count, offset + begin);
-  }
+  });
   return digest.hex();
 }
 

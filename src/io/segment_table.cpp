@@ -51,11 +51,10 @@ SegmentTable from_json(const Json& json) {
 
 void digest_span(const FileHandle& file, int64_t begin, int64_t end, Digest& digest) {
   std::string piece(static_cast<size_t>(std::min(end - begin, kDigestPieceBytes)), '\0');
-  for (int64_t offset = begin; offset < end; offset += kDigestPieceBytes) {
-    const int64_t bytes = std::min(kDigestPieceBytes, end - offset);
+  for_each_digest_piece(begin, end, [&](int64_t offset, int64_t bytes) {
     file.read(piece.data(), bytes, offset);
     digest.update(piece.data(), bytes);
-  }
+  });
 }
 
 // The digest of [0, end) without the payloads; nothing where the table's payloads cannot lie in a file of this size.
@@ -127,8 +126,8 @@ SegmentTable verified_segment(const std::filesystem::path& path) {
     Digest digest;
     digest_span(file, stored.offset, stored.offset + stored.bytes, digest);
     if (const auto found = digest.hex(); found != stored.digest)
-      throw Error(Fault::kData, path.string() + " is damaged: " + name + " has the digest " + found + ", expected " +
-                                    stored.digest);
+      throw Error(Fault::kData,
+                  path.string() + " is damaged: " + name + " has the digest " + found + ", expected " + stored.digest);
   }
   return table;
 }

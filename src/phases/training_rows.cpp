@@ -105,8 +105,8 @@ void TrainingRows::begin_reading(int64_t begin) {
     const auto& [site, side] = datasets_[static_cast<size_t>(read) % datasets_.size()];
     const int64_t segment = segments.begin + read / static_cast<int64_t>(datasets_.size());
     places.push_back({segment, site, side});
-    bytes += need().layout.segment_samples * need().tokens * reader_.width(site, side) *
-             static_cast<int64_t>(c10::elementSize(need().layout.dtype));
+    bytes +=
+        rows_of_segment() * reader_.width(site, side) * static_cast<int64_t>(c10::elementSize(need().layout.dtype));
   }
   ahead_->begin(std::move(places));
 }

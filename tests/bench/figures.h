@@ -22,4 +22,11 @@ inline double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// The median over the rounds of what one took over what another took in the same.
+inline double median_ratio(const std::vector<double>& seconds, const std::vector<double>& reference) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < seconds.size(); ++i) ratios.push_back(seconds[i] / reference[i]);
+  return median(ratios);
+}
+
 }  // namespace acm::bench

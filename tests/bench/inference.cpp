@@ -2,10 +2,9 @@
 // [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every site over that of the dense one, beside
 // the cost (multiply-accumulates) of the same, for shares k / N of the learners. The gates run, but the choices are
 // given: k is uniform in the widest range around the wanted mean, drawn for each token ("random") or falling from the
-// middle of the picture to its border
-// ("spatial"). Dense and gated forwards take turns; a ratio is the median over the rounds, of processor time. With
-// --precision bfloat16: dense and gated forwards in bfloat16, each over the same in float32. With --eager PYTHON
-// EAGER.PY all take turns with the dense forward of eager PyTorch too. Prints CSV.
+// middle of the picture to its border ("spatial"). Dense and gated forwards take turns; a ratio is the median over the
+// rounds, of processor time. With --precision bfloat16: dense and gated forwards in bfloat16, each over the same in
+// float32. With --eager all take turns with the dense forward of eager PyTorch too. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -145,12 +144,6 @@ void take_turns(std::vector<Contestant>& all, int64_t batch, int64_t rounds) {
   }
 }
 
-std::vector<double> ratios(const Contestant& one, const Contestant& reference) {
-  std::vector<double> all;
-  for (size_t i = 0; i < one.seconds.size(); ++i) all.push_back(one.seconds[i] / reference.seconds[i]);
-  return all;
-}
-
 class Measurement {
  public:
   explicit Measurement(const Options& options)
@@ -175,8 +168,11 @@ class Measurement {
       return Contestant{name, [&] { return seconds_of(model, images); }};
     };
     std::vector<Contestant> references{pass("dense forward", *dense_)};
-    if (!options_.eager.empty())
-      references.push_back({"eager PyTorch forward", [eager = start_eager(batch)] { return eager->take().seconds; }});
+    if (!options_.eager.empty()) {
+      const std::shared_ptr<Player> eager =
+          start_eager(options_.eager, {"forward", options_.model, batch, options_.threads});
+      references.push_back({"eager PyTorch forward", [eager] { return eager->take().seconds; }});
+    }
     if (narrow_dense_)
       compare({pass("bfloat16 dense forward", *narrow_dense_), references.front()}, batch, 1, 1);
     else if (references.size() > 1)
@@ -209,21 +205,14 @@ class Measurement {
     }
     return macs;
   }
-  std::shared_ptr<Player> start_eager(int64_t batch) const {
-    return std::make_shared<Player>("eager PyTorch", [this, batch](Turns& turns) {
-      auto command = options_.eager;
-      command.insert(command.end(),
-                     {"forward", options_.model, std::to_string(batch), std::to_string(options_.threads)});
-      turns.become(command);
-    });
-  }
   // The first of them with each of the others.
   void compare(std::vector<Contestant> all, int64_t batch, double share, double cost) const {
     take_turns(all, batch, options_.rounds);
     for (size_t i = 1; i < all.size(); ++i)
       std::printf("%s,%s,%ld,%.2f,%.3f,%.6f,%s,%.6f,%.3f,%ld,\n", all[0].name.c_str(), options_.model.c_str(),
                   static_cast<long>(batch), share, cost, median(all[0].seconds), all[i].name.c_str(),
-                  median(all[i].seconds), median(ratios(all[0], all[i])), static_cast<long>(options_.rounds));
+                  median(all[i].seconds), median_ratio(all[0].seconds, all[i].seconds),
+                  static_cast<long>(options_.rounds));
     std::fflush(stdout);
   }
 

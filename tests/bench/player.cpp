@@ -106,4 +106,9 @@ void Player::finish() {
   if (status != 0) throw std::runtime_error(name_ + " failed");
 }
 
+std::unique_ptr<Player> start_eager(std::vector<std::string> command, const EagerTurns& of) {
+  command.insert(command.end(), {of.kind, of.model, std::to_string(of.batch), std::to_string(of.threads)});
+  return std::make_unique<Player>("eager PyTorch", [&command](Turns& turns) { turns.become(command); });
+}
+
 }  // namespace acm::bench

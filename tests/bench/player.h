@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,13 @@ class Player {
   pid_t child_ = -1;
   int go_ = -1, done_ = -1;
 };
+
+// Forward passes or steps of eager PyTorch; `command`: a Python and eager.py.
+struct EagerTurns {
+  std::string kind, model;  // "forward" or "step"
+  int64_t batch;
+  int threads;
+};
+std::unique_ptr<Player> start_eager(std::vector<std::string> command, const EagerTurns& turns);
 
 }  // namespace acm::bench

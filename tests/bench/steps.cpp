@@ -148,12 +148,7 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
 }
 
 std::unique_ptr<Player> start_eager(const Options& options, const std::string& kind) {
-  return std::make_unique<Player>("eager PyTorch", [&options, &kind](Turns& turns) {
-    auto command = options.eager;
-    command.insert(command.end(),
-                   {kind, options.model, std::to_string(options.batch), std::to_string(options.threads)});
-    turns.become(command);
-  });
+  return bench::start_eager(options.eager, {kind, options.model, options.batch, options.threads});
 }
 
 std::vector<Contestant> contestants(const Options& options, const std::filesystem::path& folder) {
@@ -192,9 +187,8 @@ void print(const Contestant& one, const Contestant* reference, const Options& op
   std::printf("%s,%s,%ld,,,%.6f,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
               median(one.seconds));
   if (reference) {
-    std::vector<double> ratios;
-    for (size_t i = 0; i < one.seconds.size(); ++i) ratios.push_back(one.seconds[i] / reference->seconds[i]);
-    std::printf("%s,%.6f,%.3f", reference->name.c_str(), median(reference->seconds), median(ratios));
+    std::printf("%s,%.6f,%.3f", reference->name.c_str(), median(reference->seconds),
+                median_ratio(one.seconds, reference->seconds));
   } else {
     std::printf(",,");
   }
