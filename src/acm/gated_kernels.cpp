@@ -13,7 +13,7 @@
 namespace acm {
 namespace {
 
-constexpr int64_t kNarrow = 128;  // the most hidden units of a block for which tiles without copies were faster
+constexpr int64_t kNarrow = 192;  // the most hidden units of a block for which tiles without copies were faster
 
 nn::FeedForward first_learners(int64_t count, const LearnerWeights& weights, const at::Tensor& bias_sums) {
   const int64_t width = weights.w1.size(0), hidden = weights.w1.size(1);
@@ -26,15 +26,17 @@ nn::FeedForward first_learners(int64_t count, const LearnerWeights& weights, con
           .gelu = weights.activation == Activation::kGelu};
 }
 
-// Where products are so narrow that copies of the tokens would take as long.
+// Where products are so narrow that copies of the tokens would take as long. Hidden units beyond those of the block
+// fill up vectors, which takes no longer, and are not read.
 void run_narrow_block(const nn::FeedForward& layer, const float* tokens, const TokenBlock& block, float* output) {
   const auto rows = static_cast<int64_t>(block.tokens.size());
-  const at::Tensor space = at::empty({rows, layer.hidden}, at::kFloat);
+  const int64_t columns = std::min(nn::whole_vectors(layer.hidden), layer.w1.stride);
+  const at::Tensor space = at::empty({rows, columns}, at::kFloat);
   float* hidden = space.mutable_data_ptr<float>();
-  nn::multiply_rows(rows, layer.hidden, layer.width, {tokens, layer.width, block.tokens.data()}, layer.w1.data,
-                    layer.w1.stride, layer.b1, {hidden, layer.hidden});
-  if (layer.gelu) nn::gelu(hidden, rows * layer.hidden);
-  nn::multiply_rows(rows, layer.width, layer.hidden, {hidden, layer.hidden}, layer.w2.data, layer.w2.stride, layer.b2,
+  nn::multiply_rows(rows, columns, layer.width, {tokens, layer.width, block.tokens.data()}, layer.w1.data,
+                    layer.w1.stride, layer.b1, {hidden, columns});
+  if (layer.gelu) nn::gelu(hidden, rows * columns);
+  nn::multiply_rows(rows, layer.width, layer.hidden, {hidden, columns}, layer.w2.data, layer.w2.stride, layer.b2,
                     {output, layer.width, block.tokens.data()});
 }
 

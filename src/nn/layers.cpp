@@ -21,32 +21,28 @@ LayerNorm::LayerNorm(int64_t width, double eps) : eps_(eps) {
   bias = register_parameter("bias", at::empty({width}));
 }
 
-at::Tensor LayerNorm::by_kernel(const at::Tensor& tokens, const float* added, float* sum) const {
+at::Tensor LayerNorm::by_kernel(const at::Tensor& tokens, const at::Tensor& update) const {
   constexpr int64_t kRowsAtOnce = 256;
   at::Tensor to = at::empty_like(tokens);
   const int64_t width = weight.size(0);
-  const LayerNormRows all{tokens.const_data_ptr<float>(), added, sum, to.mutable_data_ptr<float>()};
+  float *values = tokens.mutable_data_ptr<float>(), *normalised = to.mutable_data_ptr<float>();
+  const float* added = update.defined() ? update.const_data_ptr<float>() : nullptr;
   share_rows_among_threads(tokens.numel() / width, kRowsAtOnce, [&](int64_t first, int64_t rows) {
     const int64_t offset = first * width;
-    const bool adds = all.added != nullptr;
-    layer_norm(
-        {all.values + offset, adds ? all.added + offset : nullptr, adds ? all.sum + offset : nullptr, all.to + offset},
-        weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), static_cast<float>(eps_), rows, width);
+    layer_norm({values + offset, added != nullptr ? added + offset : nullptr, values + offset, normalised + offset},
+               weight.const_data_ptr<float>(), bias.const_data_ptr<float>(), static_cast<float>(eps_), rows, width);
   });
   return to;
 }
 
 at::Tensor LayerNorm::forward(const at::Tensor& tokens) const {
-  if (kernels_apply({tokens, weight, bias})) return by_kernel(tokens, nullptr, nullptr);
+  if (kernels_apply({tokens, weight, bias})) return by_kernel(tokens, {});
   return at::layer_norm(tokens, weight.sizes(), weight, bias, eps_);
 }
 
 LayerNorm::OfSum LayerNorm::forward_sum(const at::Tensor& tokens, const at::Tensor& update) const {
-  if (kernels_apply({tokens, update, weight, bias})) {
-    at::Tensor sum = at::empty_like(tokens);
-    const at::Tensor normalised = by_kernel(tokens, update.const_data_ptr<float>(), sum.mutable_data_ptr<float>());
-    return {sum, normalised};
-  }
+  if (!update.defined()) return {tokens, forward(tokens)};
+  if (kernels_apply({tokens, update, weight, bias})) return {tokens, by_kernel(tokens, update)};
   const at::Tensor sum = tokens.add(update);
   return {sum, forward(sum)};
 }

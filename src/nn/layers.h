@@ -25,12 +25,14 @@ class LayerNorm final : public torch::nn::Module {
   struct OfSum {
     at::Tensor sum, normalised;  // tokens + update, and that normalised
   };
-  OfSum forward_sum(const at::Tensor& tokens, const at::Tensor& update) const;  // in one pass, where kernels apply
+  // In one pass where kernels apply, and then the sum takes the place of the tokens, for which nobody else may have a
+  // use. An undefined update is none.
+  OfSum forward_sum(const at::Tensor& tokens, const at::Tensor& update) const;
 
   at::Tensor weight, bias;  // [width]
 
  private:
-  at::Tensor by_kernel(const at::Tensor& tokens, const float* added, float* sum) const;
+  at::Tensor by_kernel(const at::Tensor& tokens, const at::Tensor& update) const;
 
   double eps_;
 };

@@ -9,9 +9,7 @@
 #include <vector>
 
 #ifdef ACM_WITH_CUDA
-#include <c10/core/impl/VirtualGuardImpl.h>
-
-#include "core/error.h"
+#include "nn/cuda/stream.h"
 #include "nn/cuda/token_uniform.h"
 #endif
 
@@ -55,12 +53,9 @@ at::Tensor token_uniform_on_gpu(const std::vector<StreamKey>& streams, int64_t t
                          [](StreamKey stream) { return static_cast<int64_t>(stream.value()); });
   const at::Tensor there = keys.to(device, at::kLong, /*non_blocking=*/true);
   const at::Tensor out = at::empty({samples, tokens, columns}, there.options().dtype(at::kDouble));
-  const c10::impl::VirtualGuardImpl gpu(device.type());
-  const char* failure =
-      fill_token_uniform(there.const_data_ptr<int64_t>(), samples, tokens * columns, out.mutable_data_ptr<double>(),
-                         gpu.getStreamNativeHandle(gpu.getStream(device)));
-  if (failure)
-    throw Error(Fault::kResource, std::string("cannot draw random numbers on a GPU: CUDA says '") + failure + "'");
+  check_launch(fill_token_uniform(there.const_data_ptr<int64_t>(), samples, tokens * columns,
+                                  out.mutable_data_ptr<double>(), stream_of(device)),
+               "draw random numbers");
   return out;
 }
 #endif

@@ -1,11 +1,12 @@
 """The same Vision Transformer in eager PyTorch: what bench_steps and bench_inference compare with.
 
     eager.py describe                              which implementation this is; ends with 1 where there is no PyTorch
-    eager.py forward|step MODEL BATCH THREADS      takes a turn for each byte on standard input
+    eager.py forward|step MODEL BATCH THREADS DEVICE PRECISION      takes a turn for each byte on standard input
 
 The model is timm's where timm is installed, else the class below. A step is forward, cross entropy, backward and AdamW. A
-turn is answered by processor seconds and by bytes of memory beyond the weights, as two numbers of 8 bytes; the first turn
-warms up.
+turn is answered by seconds (of the processor, or until the GPU has done its work) and by bytes of memory of the host beyond
+the weights, as two numbers of 8 bytes; the first turn warms up. DEVICE: cpu or cuda. PRECISION: float32, or bfloat16 by
+autocast.
 """
 
 import struct
@@ -67,7 +68,14 @@ def status_bytes(name):
         return next(1024 * int(line.split()[1]) for line in status if line.startswith(name + ":"))
 
 
-def turns(kind, name, batch, threads):
+def seconds_on(device):
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def turns(kind, name, batch, threads, device, precision):
     torch.set_num_threads(threads)
     warm = nn.Linear(2, 2)  # what PyTorch loads when it is first used is no memory of the model
     warm(torch.ones(1, 2)).sum().backward()
@@ -76,17 +84,23 @@ def turns(kind, name, batch, threads):
     shape = SHAPES[name]
     model = (VisionTransformer if timm else PlainVit)(**shape)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    images = torch.randn(batch, shape["in_chans"], shape["img_size"], shape["img_size"])
-    labels = torch.arange(batch) % shape["num_classes"]
+    model.to(device)
+    images = torch.randn(batch, shape["in_chans"], shape["img_size"], shape["img_size"], device=device)
+    labels = torch.arange(batch, device=device) % shape["num_classes"]
     optimizer = torch.optim.AdamW(model.parameters())
+
+    def autocast():
+        return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 
     def step():
         optimizer.zero_grad()
-        F.cross_entropy(model(images), labels).backward()
+        with autocast():
+            loss = F.cross_entropy(model(images), labels)
+        loss.backward()
         optimizer.step()
 
     def forward():
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast():
             model(images)
 
     model.train(kind == "step")
@@ -97,9 +111,9 @@ def turns(kind, name, batch, threads):
             with open("/proc/self/clear_refs", "w") as forget_peak:
                 forget_peak.write("5")
         turn += 1
-        start = time.process_time()
+        start = seconds_on(device)
         work()
-        seconds = time.process_time() - start
+        seconds = seconds_on(device) - start
         memory = status_bytes("VmHWM") - status_bytes("RssFile") - status_bytes("RssShmem") - at_start - weights
         sys.stdout.buffer.write(struct.pack("=dq", seconds, memory))
         sys.stdout.buffer.flush()
@@ -108,4 +122,4 @@ def turns(kind, name, batch, threads):
 if sys.argv[1] == "describe":
     print(f"PyTorch {torch.__version__.split('+')[0]} with " + (f"timm {timm.__version__}" if timm else "torch.nn alone"))
 else:
-    turns(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    turns(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6])

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <c10/core/Device.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <algorithm>
+#include <chrono>
 #include <ctime>
+#include <string>
 #include <vector>
 
 namespace acm::bench {
@@ -15,6 +20,19 @@ inline double processor_seconds() {
   timespec time;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// Of two of these the difference is what the work between them took: processor time on the CPU, on a GPU the time that
+// passed until it was done.
+inline double seconds_on(at::Device device) {
+  if (device.is_cpu()) return processor_seconds();
+  c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// "cpu", or "cuda" for the first GPU.
+inline at::Device device_of(const std::string& name) {
+  return name == "cpu" ? at::Device(at::kCPU) : at::Device(at::kCUDA, 0);
 }
 
 inline double median(std::vector<double> values) {

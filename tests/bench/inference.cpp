@@ -1,10 +1,13 @@
-// bench_inference [--model tiny|base|quick] [--batch B]... [--rounds R] [--threads T] [--precision bfloat16]
-// [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every site over that of the dense one, beside
-// the cost (multiply-accumulates) of the same, for shares k / N of the learners. The gates run, but the choices are
-// given: k is uniform in the widest range around the wanted mean, drawn for each token ("random") or falling from the
-// middle of the picture to its border ("spatial"). Dense and gated forwards take turns; a ratio is the median over the
-// rounds, of processor time. With --precision bfloat16: dense and gated forwards in bfloat16, each over the same in
-// float32. With --eager all take turns with the dense forward of eager PyTorch too. Prints CSV.
+// bench_inference [--model tiny|base|quick] [--part model|ffn] [--batch B]... [--rounds R] [--threads T] [--device
+// cuda]
+// [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every site over that of
+// the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the learners. The gates run,
+// but the choices are given: k is uniform in the widest range around the wanted mean, drawn for each token ("random")
+// or falling from the middle of the picture to its border ("spatial"). Dense and gated forwards take turns; a ratio is
+// the median over the rounds, of processor time, and on a GPU of the time until it has done its work. --part ffn: the
+// first feed-forward network instead of the model. With --precision bfloat16 on the CPU: dense and gated forwards in
+// bfloat16, each over the same in float32; on a GPU everything is in bfloat16 (autocast). With --eager all take turns
+// with the dense forward of eager PyTorch too. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -25,6 +28,7 @@
 #include "bench/player.h"
 #include "bench/vit_shapes.h"
 #include "core/memory.h"
+#include "nn/autocast.h"
 #include "nn/random_tensor.h"
 #include "nn/sample_groups.h"
 
@@ -34,12 +38,13 @@ using namespace acm;
 using namespace acm::bench;
 
 struct Options {
-  std::string model = "tiny";
+  std::string model = "tiny", part = "model", device = "cpu";
   std::vector<int64_t> batches = {1, 8, 32};
   int64_t rounds = 15;
   int threads = 1;
   std::string precision = "float32";
   std::vector<std::string> eager;  // the command of eager.py
+  bool in_bfloat16() const { return precision == "bfloat16"; }
 };
 
 enum class Mask { kRandom, kSpatial };
@@ -119,15 +124,6 @@ Gated gated_model(const nn::VitConfig& shape) {
   return gated;
 }
 
-// Processor seconds of one forward pass.
-double seconds_of(nn::Backbone& model, const data::Batch& images) {
-  nn::TokenContext context;
-  context.positions = images.positions;
-  const double start = processor_seconds();
-  nn::forward_in_groups(model, images, context);
-  return processor_seconds() - start;
-}
-
 // What takes turns with others. `take`: one forward pass, its seconds.
 struct Contestant {
   std::string name;
@@ -149,7 +145,8 @@ class Measurement {
   explicit Measurement(const Options& options)
       : options_(options), shape_(vit_shape(options.model)), dense_(nn::make_vit(shape_)), gated_(gated_model(shape_)) {
     dense_->initialise(StreamKey(1));
-    if (options.precision != "bfloat16") return;
+    for (const auto& model : {dense_, gated_.backbone}) model->to(device_);
+    if (!options.in_bfloat16() || !device_.is_cpu()) return;
     narrow_dense_ = nn::make_vit(shape_);
     narrow_dense_->initialise(StreamKey(1));
     narrow_gated_ = gated_model(shape_);
@@ -161,16 +158,23 @@ class Measurement {
     images.inputs = at::empty({batch, shape_.channels, shape_.height, shape_.width_pixels});
     nn::fill_normal(images.inputs, StreamKey(3), 1);
     images.positions = at::arange(batch);
+    const bool whole = options_.part == "model";
     const at::Tensor tokens = dense_->token_counts(images);
-    const int64_t static_macs = dense_->static_macs(tokens).sum().item<int64_t>();
-    const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * nn::dense_site_macs_per_token(*dense_);
+    const int64_t static_macs = whole ? dense_->static_macs(tokens).sum().item<int64_t>() : 0;
+    const int64_t site_macs = whole ? nn::dense_site_macs_per_token(*dense_) : dense_->at(ffn()).macs_per_token();
+    const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * site_macs;
+    at::Tensor rows = at::empty({batch, shape_.patches() + shape_.prefix_tokens(), shape_.width});
+    nn::fill_normal(rows, StreamKey(5), 1);
+    images.inputs = images.inputs.to(device_);
+    rows = rows.to(device_);
     const auto pass = [&](const std::string& name, nn::Backbone& model) {
-      return Contestant{name, [&] { return seconds_of(model, images); }};
+      return Contestant{name, [&] { return seconds_of(model, images, whole ? at::Tensor() : rows); }};
     };
     std::vector<Contestant> references{pass("dense forward", *dense_)};
     if (!options_.eager.empty()) {
       const std::shared_ptr<Player> eager =
-          start_eager(options_.eager, {"forward", options_.model, batch, options_.threads});
+          start_eager(options_.eager, {"forward", options_.model, batch, options_.threads, options_.device,
+                                       device_.is_cpu() ? "float32" : options_.precision});
       references.push_back({"eager PyTorch forward", [eager] { return eager->take().seconds; }});
     }
     if (narrow_dense_)
@@ -193,15 +197,33 @@ class Measurement {
   }
 
  private:
-  // Multiply-accumulates of all sites with these choices.
+  const nn::Site& ffn() const {
+    return *std::ranges::find(dense_->sites(), nn::SiteKind::kFeedForward, &nn::Site::kind);
+  }
+
+  // Of one forward pass; of its first feed-forward network alone where there are `rows`.
+  double seconds_of(nn::Backbone& model, const data::Batch& images, const at::Tensor& rows) const {
+    const nn::Autocast autocast(device_, options_.in_bfloat16() && !device_.is_cpu());
+    nn::TokenContext context;
+    context.positions = images.positions;
+    const double start = seconds_on(device_);
+    if (rows.defined())
+      model.at(ffn()).forward(rows, context);
+    else
+      nn::forward_in_groups(model, images, context);
+    return seconds_on(device_) - start;
+  }
+
+  // Multiply-accumulates of all sites that run, with these choices.
   int64_t set_choices(Mask mask, double share, int64_t batch) {
     const int64_t side = shape_.height / shape_.patch;
     int64_t macs = 0;
     for (size_t i = 0; i < gated_.sites.size(); ++i) {
       GivenChoice& site = *gated_.sites[i];
       site.choices = choices_of(mask, share, site.shape(), batch, side, StreamKey(4).with(i));
+      if (options_.part == "model" || &site == &gated_.backbone->at(ffn())) macs += site.macs();
+      site.choices = site.choices.to(device_);
       if (narrow_dense_) narrow_gated_.sites[i]->choices = site.choices;
-      macs += site.macs();
     }
     return macs;
   }
@@ -217,6 +239,7 @@ class Measurement {
   }
 
   const Options& options_;
+  const at::Device device_ = device_of(options_.device);
   const nn::VitConfig shape_;
   std::shared_ptr<nn::Backbone> dense_, narrow_dense_;  // narrow: the same in bfloat16, where it is asked for
   Gated gated_, narrow_gated_;
@@ -228,9 +251,11 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Time of gated over dense inference of a Vision Transformer");
   app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base", "quick"}));
+  app.add_option("--part", options.part)->check(CLI::IsMember({"model", "ffn"}));
   app.add_option("--batch", options.batches)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);

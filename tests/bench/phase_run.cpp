@@ -52,9 +52,7 @@ data::Sample RandomImages::get(int64_t index, StreamKey) const {
   return {.input = inputs_[index], .label = index % classes()};
 }
 
-data::Batch RandomImages::collate(std::span<const data::Sample> samples) const {
-  return data::stack(samples);
-}
+data::Batch RandomImages::collate(std::span<const data::Sample> samples) const { return data::stack(samples); }
 
 data::Batch RandomImages::all() const {
   std::vector<data::Sample> samples;
@@ -68,8 +66,11 @@ NoiseRun::NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& sha
 }
 
 phases::Run NoiseRun::run(Progress& progress) {
-  return {settings, fields, phases::RunFolder(settings.run_dir), {*group, *group}, log, progress, beat, {}, images,
-          images,   *task};
+  phases::Run run{
+      settings, fields, phases::RunFolder(settings.run_dir), {*group, *group}, log, progress, beat, {}, images,
+      images,   *task};
+  run.device = device;
+  return run;
 }
 
 void prepare(const phases::Run& run) {

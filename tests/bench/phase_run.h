@@ -32,6 +32,7 @@ struct NoiseRun {
   NoiseRun(const NoiseRun&) = delete;
   phases::Run run(Progress& progress);
 
+  at::Device device = at::kCPU;
   phases::Settings settings;
   config::Fields fields = settings.describe();
   RandomImages images;

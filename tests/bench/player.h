@@ -54,6 +54,7 @@ struct EagerTurns {
   std::string kind, model;  // "forward" or "step"
   int64_t batch;
   int threads;
+  std::string device = "cpu", precision = "float32";
 };
 std::unique_ptr<Player> start_eager(std::vector<std::string> command, const EagerTurns& turns);
 

@@ -1,10 +1,11 @@
-// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--eager PYTHON EAGER.PY]: processor
-// time and memory of one training step of each phase over those of phase 0's, which trains the dense model; of that
-// step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights and images are
-// random; the cache of phases 1 and 2 is captured first. What runs is the phases' own code, each in a process of its
-// own, which takes one step when it is its turn. A step is forward, backward and update, over the same number of
-// images; that of phase 1 is the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak
-// of the steps beyond the weights. Prints CSV.
+// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--device cuda] [--precision bfloat16]
+// [--eager PYTHON EAGER.PY]: processor time, on a GPU the time until it has done its work, and memory of the host of
+// one training step of each phase over those of phase 0's, which trains the dense model; of that step and the dense
+// forward pass over those of eager PyTorch, where a Python with it is given. Weights and images are random; the cache
+// of phases 1 and 2 is captured first. What runs is the phases' own code, each in a process of its own, which takes one
+// step when it is its turn. A step is forward, backward and update, over the same number of images; that of phase 1 is
+// the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak of the steps beyond the
+// weights. --precision bfloat16: phases 0 and 3, forward pass and eager PyTorch under autocast. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
@@ -19,9 +20,11 @@
 #include "bench/vit_shapes.h"
 #include "core/file.h"
 #include "core/memory.h"
+#include "nn/autocast.h"
 #include "phases/distill_site.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
+#include "phases/on_device.h"
 #include "phases/pretrain.h"
 #include "temporary_folder.h"
 
@@ -35,16 +38,17 @@ struct Options {
   std::string model = "tiny";
   int64_t batch = 16, rounds = 9;
   int threads = 1;
+  std::string device = "cpu", precision = "float32";
   std::vector<std::string> eager;  // the command of eager.py
 };
 
 // Lets a phase take one step a turn: it is told of each when the step is over.
 class StepTurns final : public Progress {
  public:
-  explicit StepTurns(Turns& turns) : turns_(turns) { begin(); }
+  StepTurns(Turns& turns, at::Device device) : turns_(turns), device_(device) { begin(); }
   void report(const ProgressReport& report) override {
     if (report.unit != "steps") return;  // what comes before the first step
-    turns_.end(processor_seconds() - start_);
+    turns_.end(seconds_on(device_) - start_);
     if (report.done < report.total) begin();
   }
   void finish(std::string_view) override {}
@@ -52,9 +56,10 @@ class StepTurns final : public Progress {
  private:
   void begin() {
     turns_.await();
-    start_ = processor_seconds();
+    start_ = seconds_on(device_);
   }
   Turns& turns_;
+  at::Device device_;
   double start_ = 0;
 };
 
@@ -62,13 +67,14 @@ class StepTurns final : public Progress {
 class SiteSteps {
  public:
   SiteSteps(const phases::Run& run, const nn::Site& site, phases::CacheReader& reader)
-      : phase_(run, site, reader, run.groups.control),
+      : device_(run.device),
+        phase_(run, site, reader, run.groups.control),
         trainer_(phase_, phase_.trainer_config(), run.groups, run.folder.site(site.name), outlets(run)) {}
 
-  // Processor seconds of the next step, without the checkpoint that a trainer leaves when it is asked to pause.
+  // Seconds of the next step, without the checkpoint that a trainer leaves when it is asked to pause.
   double step() {
     const auto threads = phase_.threads();
-    const double start = processor_seconds();
+    const double start = seconds_on(device_);
     trainer_.run({}, trainer_.step() + 1);
     phase_.keep_rows(trainer_.step(), 0);  // each step reads its rows
     return end_ - start;
@@ -76,9 +82,10 @@ class SiteSteps {
 
  private:
   train::TrainerOutlets outlets(const phases::Run& run) {
-    return {.log = run.log, .progress = run.progress, .on_step = [this](int64_t) { end_ = processor_seconds(); }};
+    return {.log = run.log, .progress = run.progress, .on_step = [this](int64_t) { end_ = seconds_on(device_); }};
   }
 
+  at::Device device_;
   phases::DistillSite phase_;
   double end_ = 0;
   train::Trainer trainer_;
@@ -103,7 +110,7 @@ void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns) {
     SilentProgress silent;
     return run_sites(noise.run(silent), turns);
   }
-  StepTurns progress(turns);
+  StepTurns progress(turns, noise.device);
   const auto run = noise.run(progress);
   if (phase == PhaseId::kPretrain) phases::run_pretrain(run);
   if (phase == PhaseId::kGating) phases::run_gating(run);
@@ -115,14 +122,16 @@ void run_forward(NoiseRun& noise, Turns& turns) {
   SilentProgress silent;
   const auto run = noise.run(silent);
   const auto model = phases::new_backbone(run);
-  const data::Batch images = noise.images.all();
+  model->to(run.device);
+  const data::Batch images = phases::on_device(noise.images.all(), run.device);
+  const nn::Autocast autocast(run.device, run.settings.pretrain.autocast == "bfloat16");
   const at::NoGradGuard no_grad;
   for (int64_t round = 0; round < run.settings.pretrain.steps; ++round) {
     turns.await();
-    const double start = processor_seconds();
+    const double start = seconds_on(run.device);
     nn::TokenContext context;
     model->forward(images, context);
-    turns.end(processor_seconds() - start);
+    turns.end(seconds_on(run.device) - start);
   }
 }
 
@@ -143,12 +152,16 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
     keep_freed_memory();
     at::set_num_threads(options.threads);
     NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1);
+    noise.device = device_of(options.device);
+    noise.settings.pretrain.autocast = noise.settings.finetune.autocast =
+        options.precision == "bfloat16" ? "bfloat16" : "none";
     body(noise, turns);
   });
 }
 
 std::unique_ptr<Player> start_eager(const Options& options, const std::string& kind) {
-  return bench::start_eager(options.eager, {kind, options.model, options.batch, options.threads});
+  return bench::start_eager(options.eager,
+                            {kind, options.model, options.batch, options.threads, options.device, options.precision});
 }
 
 std::vector<Contestant> contestants(const Options& options, const std::filesystem::path& folder) {
@@ -213,11 +226,13 @@ void measure(const Options& options, const std::filesystem::path& folder) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Processor time and memory of one training step of each phase");
+  CLI::App app("Time and memory of one training step of each phase");
   app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base", "quick"}));
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);

@@ -36,7 +36,8 @@ std::vector<at::Tensor> hidden_states(nn::Backbone& vit, const nn::VitConfig& co
   for (int64_t i = 0; i < config.depth; ++i) {
     nn::TokenContext context;
     const auto block = std::dynamic_pointer_cast<nn::VitBlock>(modules["blocks." + std::to_string(i)]);
-    states.push_back(block->forward(states.back(), context));
+    const auto residual = block->forward({states.back().clone(), {}}, context);
+    states.push_back(residual.tokens + residual.update);
   }
   const auto norm = std::dynamic_pointer_cast<nn::LayerNorm>(modules["norm"]);
   const int64_t prefix = config.prefix_tokens();

@@ -1,16 +1,12 @@
 #include "nn/cuda/token_uniform.h"
 
-#include <cuda_runtime_api.h>
-
-#include <algorithm>
-
 #include "core/philox.h"
+#include "nn/cuda/launch.h"
 
 namespace acm::nn {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int64_t kMostBlocks = 4096;
 
 __global__ void fill(const int64_t* keys, int64_t numbers, int64_t all, double* out) {
   const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
@@ -22,11 +18,7 @@ __global__ void fill(const int64_t* keys, int64_t numbers, int64_t all, double* 
 
 const char* fill_token_uniform(const int64_t* keys, int64_t samples, int64_t numbers, double* out, void* stream) {
   const int64_t all = samples * numbers;
-  if (all == 0) return nullptr;
-  const auto blocks = static_cast<unsigned>(std::min((all + kThreads - 1) / kThreads, kMostBlocks));
-  fill<<<blocks, kThreads, 0, static_cast<cudaStream_t>(stream)>>>(keys, numbers, all, out);
-  const cudaError_t code = cudaGetLastError();
-  return code == cudaSuccess ? nullptr : cudaGetErrorString(code);
+  return launch(fill, all, kThreads, kThreads, stream, keys, numbers, all, out);
 }
 
 }  // namespace acm::nn

@@ -1,5 +1,6 @@
 #include "nn/kernels/attention.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -9,7 +10,7 @@
 
 #include "core/quotient.h"
 #include "nn/kernels/feed_forward.h"
-#include "nn/kernels/product.h"
+#include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
 
 namespace acm::nn {
@@ -22,24 +23,44 @@ struct Head {
   int64_t tokens, width, size;  // of the head: width / heads
 };
 
-// Queries [first, first + rows). scratch: rows * (whole_vectors(tokens) + 1) numbers.
-void attend(const Head& head, int64_t first, int64_t rows, float* scratch) {
-  const int64_t stride = whole_vectors(head.tokens);
-  float *weights = scratch, *sums = scratch + rows * stride;
-  multiply(rows, head.tokens, head.size, {head.query + first * head.width, head.width}, {head.key, head.width, true},
-           weights, stride);
-  exponentials(weights, sums, 1 / std::sqrt(static_cast<float>(head.size)), rows, head.tokens, stride);
-  float* output = head.output + first * head.width;
-  multiply(rows, head.size, head.tokens, {weights, stride}, {head.value, head.width}, output, head.width);
-  divide_rows(output, sums, rows, head.size, head.width);
+// Queries that go from their weights to their output at once, so that the weights stay in the core's first cache.
+constexpr int64_t kQueries = 48;
+
+// How far apart rows of so many numbers lie: an odd number of cache lines, so that columns of them fill all of a cache.
+int64_t apart(int64_t columns) { return (whole_vectors(columns) / 16 | 1) * 16; }
+
+int64_t scratch_numbers(int64_t tokens, int64_t size) {
+  return (size + kQueries) * apart(tokens) + tokens * size + kQueries;
 }
 
-// Of the blocks of queries: a whole head, whose keys are then laid out for the product once, unless there are few heads
-// for many threads, or its weights too many for 4 MB.
+// Queries [first, first + count).
+void attend(const Head& head, int64_t first, int64_t count, float* scratch) {
+  const int64_t stride = apart(head.tokens), columns = whole_vectors(head.tokens);
+  float *keys = scratch, *values = keys + head.size * stride, *weights = values + head.tokens * head.size,
+        *sums = weights + kQueries * stride;
+  for (int64_t i = 0; i < head.size; ++i) std::fill(keys + i * stride + head.tokens, keys + i * stride + columns, 0.0f);
+  transpose(head.tokens, head.size, head.key, head.width, keys, stride);
+  for (int64_t token = 0; token < head.tokens; ++token)
+    std::copy_n(head.value + token * head.width, head.size, values + token * head.size);
+  const float scale = 1 / std::sqrt(static_cast<float>(head.size));
+  for (const int64_t end = first + count; first < end; first += kQueries) {
+    const int64_t rows = std::min(kQueries, end - first);
+    float* output = head.output + first * head.width;
+    multiply_rows(rows, columns, head.size, {head.query + first * head.width, head.width}, keys, stride, nullptr,
+                  {weights, stride});
+    exponentials(weights, sums, scale, rows, head.tokens, stride);
+    multiply_rows(rows, head.size, head.tokens, {weights, stride}, values, head.size, nullptr, {output, head.width});
+    divide_rows(output, sums, rows, head.size, head.width);
+  }
+}
+
+// Of the blocks of queries: a whole head, whose keys are then laid out once, unless there are few heads for many
+// threads. Queries do not know of each other, so blocks change no bit.
 int64_t block_height(int64_t tokens, int64_t heads) {
-  constexpr int64_t kBlocks = 16, kLeast = 64, kMostNumbers = int64_t{1} << 20;
-  const int64_t parts = quotient_up(kBlocks, heads);
-  return even_height(tokens, std::clamp(quotient_up(tokens, parts), kLeast, std::max(kLeast, kMostNumbers / tokens)));
+  constexpr int64_t kBlocksOfThread = 4;
+  const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  const int64_t parts = threads == 1 ? 1 : quotient_up(kBlocksOfThread * threads, heads);
+  return even_height(tokens, std::max(kQueries, quotient_up(tokens, parts)));
 }
 
 at::Tensor attention_by_operations(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
@@ -60,7 +81,7 @@ at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::T
   share_among_threads(samples * heads * blocks, [&](int64_t i) {
     const int64_t offset = i / blocks / heads * tokens * width + i / blocks % heads * size, first = i % blocks * height;
     const int64_t rows = std::min(height, tokens - first);
-    const at::Tensor scratch = at::empty({rows, whole_vectors(tokens) + 1}, query.options());
+    const at::Tensor scratch = at::empty({scratch_numbers(tokens, size)}, query.options());
     attend({query.const_data_ptr<float>() + offset, key.const_data_ptr<float>() + offset,
             value.const_data_ptr<float>() + offset, output.mutable_data_ptr<float>() + offset, tokens, width, size},
            first, rows, scratch.mutable_data_ptr<float>());

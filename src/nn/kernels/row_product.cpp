@@ -1,6 +1,7 @@
 #include "nn/kernels/row_product.h"
 
 #include <cstring>
+#include <utility>
 
 namespace acm::nn {
 namespace {
@@ -23,62 +24,66 @@ template <int kLanes, int kRows, int kVectors>
   using Lanes = Vector<kLanes>;
   const float* a[kRows];
   Lanes sums[kRows][kVectors];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     a[r] = product.a[row + r];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       sums[r][v] = Lanes{};
       if (product.bias != nullptr) std::memcpy(&sums[r][v], product.bias + column + v * kLanes, sizeof(Lanes));
     }
   }
   const float* b = product.b + column;
+#pragma GCC unroll 4
   for (int64_t i = 0; i < product.inner; ++i, b += product.b_stride) {
     Lanes factors[kVectors];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) std::memcpy(&factors[v], b + v * kLanes, sizeof(Lanes));
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const float value = a[r][i];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) sums[r][v] += value * factors[v];
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     float* to = product.to[row + r] + column;
-#pragma GCC unroll 3
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) std::memcpy(to + v * kLanes, &sums[r][v], sizeof(Lanes));
   }
 }
 
-// All rows of some columns.
+// The rows from `row` on of some columns, in tiles that become lower towards the end.
 template <int kLanes, int kRows, int kVectors>
-[[gnu::always_inline]] inline void multiply_columns(const Product& product, int64_t column) {
-  int64_t row = 0;
+[[gnu::always_inline]] inline void multiply_columns(const Product& product, int64_t column, int64_t row = 0) {
   for (; row + kRows <= product.rows; row += kRows) multiply_tile<kLanes, kRows, kVectors>(product, row, column);
-  for (; row + 2 <= product.rows; row += 2) multiply_tile<kLanes, 2, kVectors>(product, row, column);
-  for (; row < product.rows; ++row) multiply_tile<kLanes, 1, kVectors>(product, row, column);
+  if constexpr (kRows > 1) multiply_columns<kLanes, kRows / 2, kVectors>(product, column, row);
 }
 
-// The columns from `column` on: those that fill vectors of kLanes, then the rest by shorter vectors.
+// Fewer columns than fill a vector of 2 kLanes.
 template <int kLanes, int kRows>
-[[gnu::always_inline]] inline void multiply_from(const Product& product, int64_t column) {
-  for (; column + 3 * kLanes <= product.columns; column += 3 * kLanes)
-    multiply_columns<kLanes, kRows, 3>(product, column);
-  for (; column + kLanes <= product.columns; column += kLanes) multiply_columns<kLanes, kRows, 1>(product, column);
-  if constexpr (kLanes > 1) multiply_from<kLanes / 2, kRows>(product, column);
+[[gnu::always_inline]] inline void multiply_rest(const Product& product, int64_t column) {
+  if (column + kLanes <= product.columns) {
+    multiply_columns<kLanes, kRows, 1>(product, column);
+    column += kLanes;
+  }
+  if constexpr (kLanes > 1) multiply_rest<kLanes / 2, kRows>(product, column);
 }
 
-template <int kLanes>
-[[gnu::always_inline]] inline float sum_of(const Vector<kLanes>& lanes) {
-  if constexpr (kLanes == 1) {
-    return lanes[0];
-  } else {
-    Vector<kLanes / 2> halves[2];
-    std::memcpy(halves, &lanes, sizeof(lanes));
-    return sum_of<kLanes / 2>(halves[0] + halves[1]);
-  }
+// The columns from `column` on: those that fill vectors of kLanes, then the rest by shorter vectors. kSums: vectors of
+// the result that the registers hold beside what they are made of. Three vectors of columns at a time are the best
+// shape; four or two come last where one would be left.
+template <int kLanes, int kSums>
+[[gnu::always_inline]] inline void multiply_from(const Product& product, int64_t column) {
+  int64_t vectors = (product.columns - column) / kLanes;
+  for (; vectors > 4 || vectors == 3; vectors -= 3, column += 3 * kLanes)
+    multiply_columns<kLanes, kSums / 3, 3>(product, column);
+  if (vectors == 4) multiply_columns<kLanes, kSums / 4, 4>(product, column);
+  if (vectors == 2) multiply_columns<kLanes, kSums / 2, 2>(product, column);
+  if (vectors == 1) multiply_columns<kLanes, kSums * 2 / 3, 1>(product, column);
+  column += vectors * kLanes;
+  if constexpr (kLanes > 1) multiply_rest<kLanes / 2, kSums * 2 / 3>(product, column);
 }
 
 struct ProductToFour {
@@ -87,58 +92,119 @@ struct ProductToFour {
   float* to;
 };
 
-// kRows rows of the result: the vectors of their products run along `inner`.
-template <int kLanes, int kRows>
+// vectors[0], whose lane j is the sum of what vector j was: of every two vectors kDistance apart the lanes without that
+// bit of both are added to those with it.
+template <int kDistance, int... kLane>
+[[gnu::always_inline]] inline void sum_lanes(Vector<sizeof...(kLane)>* vectors,
+                                             std::integer_sequence<int, kLane...> lanes) {
+  constexpr int kLanes = sizeof...(kLane);
+#pragma GCC unroll 8
+  for (int i = 0; i < kDistance; ++i) {
+    const Vector<kLanes> a = vectors[i], b = vectors[i + kDistance];
+    vectors[i] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...) +
+                 __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+  }
+  if constexpr (kDistance > 1) sum_lanes<kDistance / 2>(vectors, lanes);
+}
+
+// As many rows of the result as fill a vector: the vectors of their products run along `inner`.
+template <int kLanes>
 [[gnu::always_inline]] inline void multiply_to_four_tile(const ProductToFour& product, int64_t row) {
-  using Lanes = Vector<kLanes>;
+  constexpr int kRows = kLanes / 4;
   const float *a = product.a + row * product.inner, *b = product.b;
-  Lanes sums[kRows][4] = {};
+  Vector<kLanes> sums[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= product.inner; i += kLanes) {
-    Lanes factors[4];
+    Vector<kLanes> factors[4], values;
 #pragma GCC unroll 4
-    for (int o = 0; o < 4; ++o) std::memcpy(&factors[o], b + o * product.inner + i, sizeof(Lanes));
+    for (int o = 0; o < 4; ++o) std::memcpy(&factors[o], b + o * product.inner + i, sizeof(values));
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      Lanes values;
-      std::memcpy(&values, a + r * product.inner + i, sizeof(Lanes));
+      std::memcpy(&values, a + r * product.inner + i, sizeof(values));
 #pragma GCC unroll 4
-      for (int o = 0; o < 4; ++o) sums[r][o] += values * factors[o];
+      for (int o = 0; o < 4; ++o) sums[4 * r + o] += values * factors[o];
     }
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int o = 0; o < 4; ++o) {
-      float sum = sum_of<kLanes>(sums[r][o]);
-      for (int64_t rest = i; rest < product.inner; ++rest)
-        sum += a[r * product.inner + rest] * b[o * product.inner + rest];
-      product.to[(row + r) * 4 + o] = product.bias == nullptr ? sum : sum + product.bias[o];
-    }
+  sum_lanes<kLanes / 2>(sums, std::make_integer_sequence<int, kLanes>{});
+  float* to = product.to + row * 4;
+  std::memcpy(to, sums, sizeof(sums[0]));
+  for (int j = 0; j < kLanes; ++j) {
+    for (int64_t rest = i; rest < product.inner; ++rest)
+      to[j] += a[j / 4 * product.inner + rest] * b[j % 4 * product.inner + rest];
+    if (product.bias != nullptr) to[j] += product.bias[j % 4];
   }
 }
 
-template <int kLanes, int kRows>
-[[gnu::always_inline]] inline void multiply_to_four_by(const ProductToFour& product) {
-  int64_t row = 0;
-  for (; row + kRows <= product.rows; row += kRows) multiply_to_four_tile<kLanes, kRows>(product, row);
-  for (; row < product.rows; ++row) multiply_to_four_tile<kLanes, 1>(product, row);
+// Rows that fill no tile are those of a lower one.
+template <int kLanes>
+[[gnu::always_inline]] inline void multiply_to_four_by(const ProductToFour& product, int64_t row = 0) {
+  for (; row + kLanes / 4 <= product.rows; row += kLanes / 4) multiply_to_four_tile<kLanes>(product, row);
+  if constexpr (kLanes > 4) multiply_to_four_by<kLanes / 2>(product, row);
+}
+
+struct Transposition {
+  int64_t rows, columns;
+  const float* from;
+  int64_t from_stride;
+  float* to;
+  int64_t to_stride;
+};
+
+// Of every two vectors that lie kDistance apart, the first takes the lanes without that bit of both, the second those
+// with it.
+template <int kDistance, int... kLane>
+[[gnu::always_inline]] inline void exchange(Vector<sizeof...(kLane)>* vectors,
+                                            std::integer_sequence<int, kLane...> lanes) {
+  constexpr int kLanes = sizeof...(kLane);
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if (i & kDistance) continue;
+    const Vector<kLanes> a = vectors[i], b = vectors[i + kDistance];
+    vectors[i] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...);
+    vectors[i + kDistance] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+  }
+  if constexpr (kDistance > 1) exchange<kDistance / 2>(vectors, lanes);
+}
+
+template <int kLanes>
+[[gnu::always_inline]] inline void transpose_by(const Transposition& t) {
+  const int64_t rows = t.rows / kLanes * kLanes, columns = t.columns / kLanes * kLanes;
+  for (int64_t row = 0; row < rows; row += kLanes) {
+    for (int64_t column = 0; column < columns; column += kLanes) {
+      Vector<kLanes> block[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(&block[i], t.from + (row + i) * t.from_stride + column, sizeof(block[i]));
+      exchange<kLanes / 2>(block, std::make_integer_sequence<int, kLanes>{});
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i)
+        std::memcpy(t.to + (column + i) * t.to_stride + row, &block[i], sizeof(block[i]));
+    }
+  }
+  for (int64_t row = 0; row < t.rows; ++row)
+    for (int64_t column = row < rows ? columns : 0; column < t.columns; ++column)
+      t.to[column * t.to_stride + row] = t.from[row * t.from_stride + column];
 }
 
 // clang does not know these kinds of processors by name when it runs: there the function is compiled once.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define ACM_BY_PROCESSOR
-__attribute__((target("arch=x86-64-v4"))) void multiply_v4(const Product& product) { multiply_from<16, 8>(product, 0); }
-__attribute__((target("arch=x86-64-v3"))) void multiply_v3(const Product& product) { multiply_from<8, 4>(product, 0); }
+__attribute__((target("arch=x86-64-v4"))) void multiply_v4(const Product& product) {
+  multiply_from<16, 24>(product, 0);
+}
+__attribute__((target("arch=x86-64-v3"))) void multiply_v3(const Product& product) { multiply_from<8, 12>(product, 0); }
 __attribute__((target("arch=x86-64-v4"))) void multiply_to_four_v4(const ProductToFour& product) {
-  multiply_to_four_by<16, 4>(product);
+  multiply_to_four_by<16>(product);
 }
 __attribute__((target("arch=x86-64-v3"))) void multiply_to_four_v3(const ProductToFour& product) {
-  multiply_to_four_by<8, 2>(product);
+  multiply_to_four_by<8>(product);
 }
+__attribute__((target("arch=x86-64-v4"))) void transpose_v4(const Transposition& t) { transpose_by<16>(t); }
+__attribute__((target("arch=x86-64-v3"))) void transpose_v3(const Transposition& t) { transpose_by<8>(t); }
 #endif
-void multiply_any(const Product& product) { multiply_from<4, 4>(product, 0); }
-void multiply_to_four_any(const ProductToFour& product) { multiply_to_four_by<4, 2>(product); }
+void transpose_any(const Transposition& t) { transpose_by<4>(t); }
+void multiply_any(const Product& product) { multiply_from<4, 12>(product, 0); }
+void multiply_to_four_any(const ProductToFour& product) { multiply_to_four_by<4>(product); }
 
 }  // namespace
 
@@ -159,6 +225,15 @@ void multiply_to_four(int64_t rows, int64_t inner, const float* a, const float* 
   if (__builtin_cpu_supports("x86-64-v3")) return multiply_to_four_v3(product);
 #endif
   multiply_to_four_any(product);
+}
+
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+  const Transposition t{rows, columns, from, from_stride, to, to_stride};
+#ifdef ACM_BY_PROCESSOR
+  if (__builtin_cpu_supports("x86-64-v4")) return transpose_v4(t);
+  if (__builtin_cpu_supports("x86-64-v3")) return transpose_v3(t);
+#endif
+  transpose_any(t);
 }
 
 }  // namespace acm::nn

@@ -15,9 +15,9 @@ struct RowsView {
 
 // to [rows, columns] = a [rows, inner] times b [inner, columns], whose rows lie `b_stride` numbers apart, + bias
 // [columns] (nullptr: none). For products that are narrow or whose rows stand apart: tiles of the result stay in
-// registers, and nothing is copied. Over 98 rows it reached 0.9 to 1.1 of the BLAS's speed for learners of ViT-Ti's
-// projections, 0.8 to 0.9 where b is wide, not counting the copies that the BLAS needs of rows that stand apart. What
-// is computed of a row does not depend on where it stands.
+// registers, and nothing is copied. For learners of ViT-Ti's projections it reached 0.9 to 1 of the BLAS's speed, not
+// counting the copies that the BLAS needs of rows that stand apart; it is slower where columns fill no whole vectors of
+// 16, and where rows of b are some power of two apart. What is computed of a row does not depend on where it stands.
 void multiply_rows(int64_t rows, int64_t columns, int64_t inner, RowsView<const float> a, const float* b,
                    int64_t b_stride, const float* bias, RowsView<float> to);
 
@@ -25,5 +25,8 @@ void multiply_rows(int64_t rows, int64_t columns, int64_t inner, RowsView<const 
 // gates, whose few outputs fill no vector. Over 197 and 788 rows it took 0.4 to 0.6 of the time of multiply_rows and of
 // the BLAS for 192 and 768 inner numbers, and twice as long for 16.
 void multiply_to_four(int64_t rows, int64_t inner, const float* a, const float* b, const float* bias, float* to);
+
+// to [columns, rows] = the transpose of from [rows, columns]; rows of each lie its stride apart.
+void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* to, int64_t to_stride);
 
 }  // namespace acm::nn

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "core/processor_variants.h"
@@ -9,21 +10,20 @@
 namespace acm::nn {
 namespace {
 
-// e^x for -80 <= x <= 0: x = n log 2 + r with |r| <= log(2) / 2, and the Taylor series of e^r with its coefficients
-// spread (relative error 1.2e-7). Adding 1.5 * 2^23 rounds to a whole number, which the lowest bits of the sum then
-// hold.
-[[gnu::always_inline]] inline float exponential(float x) {
+constexpr float kLog2OfE = 1.44269504f, kLeastPower = -115.0f;
+
+// 2^x for kLeastPower <= x <= 0: x = n + r with |r| <= 1/2, and the minimax polynomial of degree 5 of 2^r (relative
+// error 9.1e-8, and 1.6e-7 with its rounding), to whose exponent n is added. Adding 1.5 * 2^23 rounds to a whole
+// number, which the lowest bits of the sum then hold.
+[[gnu::always_inline]] inline float power_of_two(float x) {
   constexpr float kRounder = 12582912.0f;
-  const float shifted = x * 1.44269504f + kRounder;
-  const float n = shifted - kRounder;
-  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // log 2 in two parts, the first exact in few bits
-  float sum = 1.3981999507e-3f + r * 1.9875691500e-4f;
-  sum = sum * r + 8.3334519073e-3f;
-  sum = sum * r + 4.1665795894e-2f;
-  sum = sum * r + 1.6666665459e-1f;
-  sum = sum * r + 5.0000001201e-1f;
-  sum = sum * r * r + r + 1.0f;
-  return sum * std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) << 23) + 0x3f800000u);
+  const float shifted = x + kRounder, r = x - (shifted - kRounder);
+  float sum = 9.6715126e-3f + r * 1.3264727e-3f;
+  sum = sum * r + 5.5507337e-2f;
+  sum = sum * r + 2.4022242e-1f;
+  sum = sum * r + 6.9314698e-1f;
+  sum = sum * r + 1.0f;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(sum) + (std::bit_cast<uint32_t>(shifted) << 23));
 }
 
 // 1 - Phi(a) for a >= 0: e^(-a^2 / 2), which is given, times a polynomial in t = 1 / (1 + 0.26 a), the form of
@@ -42,8 +42,8 @@ namespace {
 
 // e^(-x^2 / 2); 0 beyond 12.6.
 [[gnu::always_inline]] inline float bell_of(float x) {
-  const float exponent = -0.5f * x * x;
-  return exponent < -80.0f ? 0.0f : exponential(exponent);
+  const float exponent = -0.5f * kLog2OfE * (x * x);
+  return exponent < kLeastPower ? 0.0f : power_of_two(exponent);
 }
 
 // The normal distribution's share below x.
@@ -53,6 +53,56 @@ namespace {
 }
 
 [[gnu::always_inline]] inline float gelu_of(float x) { return x * share_below(x, bell_of(x)); }
+
+template <int kLanes>
+using Vector [[gnu::vector_size(4 * kLanes)]] = float;
+
+// Joins all lanes, half of them at a time; `join` joins its second argument to its first.
+template <int kLanes, typename Join>
+[[gnu::always_inline]] inline float joined_lanes(const Vector<kLanes>& lanes, Join join) {
+  if constexpr (kLanes == 1) {
+    return lanes[0];
+  } else {
+    Vector<kLanes / 2> halves[2];
+    std::memcpy(halves, &lanes, sizeof(lanes));
+    join(halves[0], halves[1]);
+    return joined_lanes<kLanes / 2>(halves[0], join);
+  }
+}
+
+// Joins all values, many at a time. A loop with a reduction would make one vector of
+// it, each step of which waits for the one before, and sum its lanes one by one.
+template <typename Join>
+[[gnu::always_inline]] inline float joined(const float* values, int64_t count, float start, Join join) {
+  constexpr int kLanes = 16, kVectors = 4;
+  Vector<kLanes> vectors[kVectors], next;
+  for (auto& vector : vectors) vector = Vector<kLanes>{} + start;
+  int64_t i = 0;
+  for (; i + kVectors * kLanes <= count; i += kVectors * kLanes) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      std::memcpy(&next, values + i + v * kLanes, sizeof(next));
+      join(vectors[v], next);
+    }
+  }
+  for (; i + kLanes <= count; i += kLanes) {
+    std::memcpy(&next, values + i, sizeof(next));
+    join(vectors[0], next);
+  }
+  for (int v = kVectors - 1; v > 0; --v) join(vectors[v - 1], vectors[v]);
+  float all = joined_lanes<kLanes>(vectors[0], join);
+  for (; i < count; ++i) join(all, values[i]);
+  return all;
+}
+
+[[gnu::always_inline]] inline float largest_of(const float* values, int64_t count) {
+  return joined(values, count, -std::numeric_limits<float>::infinity(),
+                [](auto& all, const auto& next) { all = next > all ? next : all; });
+}
+
+[[gnu::always_inline]] inline float sum_of(const float* values, int64_t count) {
+  return joined(values, count, 0, [](auto& all, const auto& next) { all += next; });
+}
 
 }  // namespace
 
@@ -175,20 +225,15 @@ void suffix_sums(float* parts, int64_t learners, int64_t count) {
 ACM_PROCESSOR_VARIANTS
 void exponentials(float* __restrict values, float* __restrict sums, float scale, int64_t rows, int64_t columns,
                   int64_t stride) {
+  const float factor = scale * kLog2OfE;
   for (int64_t row = 0; row < rows; ++row, values += stride) {
     for (int64_t i = columns; i < stride; ++i) values[i] = -std::numeric_limits<float>::infinity();
-    float largest = values[0];
-#pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < stride; ++i) largest = values[i] > largest ? values[i] : largest;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
+    const float largest = factor * largest_of(values, stride);
     for (int64_t i = 0; i < stride; ++i) {
-      const float exponent = scale * (values[i] - largest);
-      const float value = exponent < -80.0f ? 0.0f : exponential(exponent);
-      values[i] = value;
-      sum += value;
+      const float exponent = factor * values[i] - largest;
+      values[i] = exponent < kLeastPower ? 0.0f : power_of_two(exponent);
     }
-    sums[row] = sum;
+    sums[row] = sum_of(values, stride);
   }
 }
 
@@ -197,10 +242,11 @@ void layer_norm(LayerNormRows rows, const float* __restrict weight, const float*
                 int64_t count, int64_t columns) {
   const float share = 1.0f / static_cast<float>(columns);
   for (int64_t row = 0; row < count; ++row) {
-    const float* __restrict values = rows.values + row * columns;
+    const float* values = rows.values + row * columns;
     if (rows.added != nullptr) {
       const float* __restrict added = rows.added + row * columns;
-      float* __restrict total = rows.sum + row * columns;
+      float* total = rows.sum + row * columns;
+#pragma omp simd
       for (int64_t i = 0; i < columns; ++i) total[i] = values[i] + added[i];
       values = total;
     }

@@ -58,8 +58,8 @@ void exponentials(float* values, float* sums, float scale, int64_t rows, int64_t
 constexpr int64_t whole_vectors(int64_t columns) { return quotient_up(columns, 16) * 16; }
 
 // Each row less its mean, over its standard deviation (the root of variance + eps), times weight, plus bias: of values,
-// or of values + added, which sum then becomes. values, added (nullptr: none), sum and to [rows, columns], packed;
-// weight and bias [columns].
+// or of values + added, which sum then becomes; it may be values. values, added (nullptr: none), sum and to [rows,
+// columns], packed; weight and bias [columns].
 struct LayerNormRows {
   const float *values, *added;
   float *sum, *to;

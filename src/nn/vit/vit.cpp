@@ -89,8 +89,9 @@ at::Tensor Vit::forward(const data::Batch& batch, TokenContext& context) {
   at::Tensor tokens = patch_embedding_->forward(batch.inputs);
   tokens = config_.prefix_positions ? with_prefix(tokens).add(position_embedding_)
                                     : with_prefix(tokens.add(position_embedding_));
-  for (const auto& block : blocks_) tokens = block->forward(tokens, context);
-  return outputs(tokens);
+  VitBlock::Residual residual{tokens, {}};
+  for (const auto& block : blocks_) residual = block->forward(residual, context);
+  return outputs(residual.tokens.add(residual.update));
 }
 
 TokenModule& Vit::at(const Site& site) {

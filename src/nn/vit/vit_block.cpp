@@ -1,6 +1,5 @@
 #include "nn/vit/vit_block.h"
 
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
@@ -34,11 +33,10 @@ VitBlock::VitBlock(const VitConfig& config, size_t first_site) : heads_(config.h
   scale2_ = register_parameter("scale2", at::empty({config.width}));
 }
 
-at::Tensor VitBlock::forward(const at::Tensor& tokens, TokenContext& context) {
-  auto [attended, normalised] =
-      norm2_->forward_sum(tokens, scaled(attention(norm1_->forward(tokens), context), scale1_));
-  const at::Tensor update = scaled(run_site(SiteKind::kFeedForward, normalised, context), scale2_);
-  return at::GradMode::is_enabled() ? attended.add(update) : attended.add_(update);
+VitBlock::Residual VitBlock::forward(const Residual& residual, TokenContext& context) {
+  const auto first = norm1_->forward_sum(residual.tokens, residual.update);
+  const auto second = norm2_->forward_sum(first.sum, scaled(attention(first.normalised, context), scale1_));
+  return {second.sum, scaled(run_site(SiteKind::kFeedForward, second.normalised, context), scale2_)};
 }
 
 void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {

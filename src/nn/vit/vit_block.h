@@ -18,7 +18,12 @@ class VitBlock final : public torch::nn::Module {
 
   // `first_site`: index of this block's first site in the backbone.
   VitBlock(const VitConfig& config, size_t first_site);
-  at::Tensor forward(const at::Tensor& tokens, TokenContext& context);  // [samples, tokens, width] -> the same shape
+  // Tokens, and what is still to be added to them, so that the next norm adds it in the pass that it makes anyway. Both
+  // [samples, tokens, width]; update undefined: nothing. Without gradients a block overwrites the tokens that it gets.
+  struct Residual {
+    at::Tensor tokens, update;
+  };
+  Residual forward(const Residual& residual, TokenContext& context);
 
   // Attention rounds what its own two products multiply (nn/kernels/bfloat16_layers.h). Without gradients, on the CPU.
   void attend_in_bfloat16() { attends_in_bfloat16_ = true; }

@@ -4,8 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/gelu.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
@@ -13,30 +11,18 @@
 #include <tuple>
 
 #include "core/random.h"
+#include "unit/acm/masked_reference.h"
 #include "unit/acm/random_layer.h"
 
 namespace acm {
 namespace {
 
+using test::masked_reference;
 using test::random_layer;
 using test::random_tensor;
 using test::relative_difference;
 
 constexpr int64_t kLearners = 4, kWidth = 6, kRows = 41;
-
-// Every learner on every token, those not chosen masked out.
-at::Tensor masked_reference(const AcmLayer& layer, const at::Tensor& tokens, const at::Tensor& choice) {
-  const int64_t b = layer.shape().learner_width;
-  at::Tensor output = at::zeros_like(tokens);
-  for (int64_t n = 0; n < kLearners; ++n) {
-    const at::Tensor before = at::matmul(tokens, layer.w1.narrow(1, n * b, b)) + layer.b1.narrow(0, n * b, b);
-    const at::Tensor hidden = layer.shape().activation == Activation::kGelu ? at::gelu(before) : before;
-    at::Tensor learner = at::matmul(hidden, layer.w2.narrow(0, n * b, b));
-    if (layer.b2.defined()) learner = learner + layer.b2.select(0, n);
-    output = output + learner * choice.gt(n).unsqueeze(1);
-  }
-  return output;
-}
 
 at::Tensor random_choice(uint64_t seed) {
   at::Tensor choice = at::full({kRows}, 0, at::kLong);

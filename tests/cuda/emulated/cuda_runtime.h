@@ -1,0 +1,87 @@
+// What kernels and their launches need of CUDA, on the CPU: the threads of a block are threads, blocks come one after
+// another. Found in the place of CUDA's header by tests that are built without it.
+#pragma once
+
+#include <barrier>
+#include <cmath>
+#include <cstdint>
+#include <deque>
+#include <thread>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__ static  // one block at a time
+
+using std::isnan;
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+using cudaStream_t = void*;
+enum cudaError_t { cudaSuccess, cudaErrorInvalidConfiguration };
+inline const char* cudaGetErrorString(cudaError_t) { return "invalid configuration argument"; }
+struct cudaLaunchConfig_t {
+  dim3 gridDim, blockDim;
+  cudaStream_t stream = nullptr;
+};
+
+namespace emulated {
+
+constexpr unsigned kMostThreads = 1024, kWarp = 32;
+
+// What the threads of the block that runs share.
+struct Block {
+  explicit Block(unsigned threads) : all(threads) {
+    for (unsigned first = 0; first < threads; first += kWarp) warps.emplace_back(std::min(kWarp, threads - first));
+  }
+  std::barrier<> all;
+  std::deque<std::barrier<>> warps;
+  float shuffled[kMostThreads];
+};
+inline Block* block = nullptr;
+
+}  // namespace emulated
+
+inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+inline void __syncthreads() { emulated::block->all.arrive_and_wait(); }
+
+// Of all lanes of a warp.
+inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
+  const unsigned thread = threadIdx.x;
+  auto& warp = emulated::block->warps[thread / emulated::kWarp];
+  emulated::block->shuffled[thread] = value;
+  warp.arrive_and_wait();
+  const float other = emulated::block->shuffled[thread ^ static_cast<unsigned>(lane_mask)];
+  warp.arrive_and_wait();
+  return other;
+}
+
+template <class... Parameters, class... Arguments>
+cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
+                               const Arguments&... arguments) {
+  const unsigned size = config->blockDim.x;
+  if (size == 0 || size > emulated::kMostThreads || config->gridDim.x == 0) return cudaErrorInvalidConfiguration;
+  emulated::Block block(size);
+  emulated::block = &block;
+  std::vector<std::jthread> threads;
+  for (unsigned thread = 0; thread < size; ++thread)
+    threads.emplace_back([&, thread] {
+      threadIdx = {thread};
+      blockDim = config->blockDim;
+      gridDim = config->gridDim;
+      for (unsigned i = 0; i < gridDim.x; ++i) {
+        blockIdx = {i};
+        kernel(arguments...);
+        __syncthreads();
+      }
+    });
+  return cudaSuccess;
+}

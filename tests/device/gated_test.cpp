@@ -1,0 +1,150 @@
+// Gated execution by the kernels for GPUs: on a GPU, or on the CPU where they are built without CUDA (emulated/).
+#include "acm/gated_on_gpu.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "acm/cuda/token_rows.h"
+#include "acm/gate.h"
+#include "core/random.h"
+#include "device/test_device.h"
+#include "nn/autocast.h"
+#include "nn/cuda/stream.h"
+#include "unit/acm/masked_reference.h"
+#include "unit/acm/random_layer.h"
+
+namespace acm {
+namespace {
+
+using test::random_tensor;
+using test::relative_difference;
+
+constexpr int64_t kLearners = 4;
+
+void* stream() { return nn::stream_of(test_device()); }
+
+at::Tensor random_choice(int64_t rows, uint64_t seed) {
+  at::Tensor choice = at::empty({rows}, at::kLong);
+  for (int64_t row = 0; row < rows; ++row)
+    choice[row] = static_cast<int64_t>(random_below(StreamKey(seed), static_cast<uint64_t>(row), kLearners + 1));
+  return choice;
+}
+
+TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
+  for (const int64_t rows : {1, 5, 511, 512, 513, 1030}) {
+    const at::Tensor choice = random_choice(rows, 1), there = choice.to(test_device());
+    const at::Tensor order = at::full_like(there, -1), sizes = at::full({kLearners + 1}, -1, there.options());
+    ASSERT_EQ(order_on_gpu(there.const_data_ptr<int64_t>(), rows, kLearners, order.mutable_data_ptr<int64_t>(),
+                           sizes.mutable_data_ptr<int64_t>(), stream()),
+              nullptr);
+    const int64_t* count = choice.const_data_ptr<int64_t>();
+    std::vector<int64_t> expected(static_cast<size_t>(rows));
+    std::iota(expected.begin(), expected.end(), 0);
+    std::ranges::stable_sort(expected, [&](int64_t a, int64_t b) { return count[a] > count[b]; });
+    const at::Tensor found = order.cpu(), counted = sizes.cpu();
+    EXPECT_TRUE(std::ranges::equal(expected, std::span(found.const_data_ptr<int64_t>(), expected.size()))) << rows;
+    for (int64_t k = 0; k <= kLearners; ++k) EXPECT_EQ(counted[k].item<int64_t>(), choice.eq(k).sum().item<int64_t>());
+  }
+}
+
+// Rows of 16, 8, 4, 2 and 1 bytes times something, and one of more bytes than threads move at once.
+TEST(TokensOnAGpu, AreGatheredAndScatteredInRowsOfAnyLength) {
+  const int64_t rows = 9, filled = 6;
+  const at::Tensor order = at::tensor({4, 0, 8, 2, 6, 1, 3, 5, 7}, at::kLong), order_there = order.to(test_device());
+  for (const int64_t bytes : {32, 24, 20, 6, 5, 4096}) {
+    const at::Tensor from = random_tensor({rows, bytes}, at::kDouble, 1).mul(50).to(at::kChar);
+    const at::Tensor there = from.to(test_device()), to = at::full_like(there, 77);
+    ASSERT_EQ(gather_on_gpu(there.const_data_ptr(), order_there.const_data_ptr<int64_t>(), filled, bytes,
+                            to.mutable_data_ptr(), stream()),
+              nullptr);
+    EXPECT_TRUE(to.cpu().narrow(0, 0, filled).equal(from.index_select(0, order.narrow(0, 0, filled)))) << bytes;
+    EXPECT_TRUE(to.cpu().narrow(0, filled, rows - filled).eq(77).all().item<bool>());
+    const at::Tensor back = at::full_like(there, 77);
+    ASSERT_EQ(scatter_on_gpu(to.const_data_ptr(), order_there.const_data_ptr<int64_t>(), filled, rows, bytes,
+                             back.mutable_data_ptr(), stream()),
+              nullptr);
+    at::Tensor expected = from.clone();
+    expected.index_fill_(0, order.narrow(0, filled, rows - filled), 0);
+    EXPECT_TRUE(back.cpu().equal(expected)) << bytes;
+  }
+}
+
+TEST(BestClassOnAGpu, IsTheFirstOfTheLargestAndWhatIsNoNumber) {
+  at::Tensor logits = random_tensor({700, 5}, at::kFloat, 1);
+  logits[3].fill_(1);
+  logits[4][2] = std::numeric_limits<float>::quiet_NaN();
+  logits[4][4] = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor found = best_class_on_gpu(logits.view({7, 100, 5}).to(test_device()));
+  EXPECT_TRUE(found.cpu().equal(logits.argmax(-1).view({7, 100})));
+  EXPECT_EQ(found.cpu().view({-1})[4].item<int64_t>(), 2);
+}
+
+struct GatedCase {
+  int64_t learner_width;  // few: nothing is ordered
+  bool output_bias;
+  at::ScalarType type;
+  friend std::ostream& operator<<(std::ostream& to, const GatedCase& c) {
+    return to << c.learner_width << " units, " << (c.output_bias ? "bias, " : "") << c.type;
+  }
+};
+
+class GatedOnAGpu : public testing::TestWithParam<GatedCase> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, GatedOnAGpu,
+                         testing::Values(GatedCase{3, false, at::kFloat}, GatedCase{3, true, at::kFloat},
+                                         GatedCase{40, false, at::kFloat}, GatedCase{40, true, at::kFloat},
+                                         GatedCase{8, true, at::kBFloat16}, GatedCase{260, true, at::kBFloat16}));
+
+TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kRows = 300, kWidth = 16;
+  const GatedCase shape = GetParam();
+  for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
+    const auto layer =
+        test::random_layer({kWidth, kLearners, shape.learner_width, 0, activation, shape.output_bias}, at::kDouble);
+    const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kFloat, 2);
+    for (const at::Tensor& choice : {random_choice(kRows, 1), random_choice(kRows, 2).clamp_max(2),
+                                     at::full({kRows}, 0, at::kLong), at::full({kRows}, 3, at::kLong)}) {
+      layer->to(at::kCPU, at::kDouble);
+      const at::Tensor expected = test::masked_reference(*layer, tokens.to(at::kDouble), choice);
+      layer->to(test_device(), at::kFloat);
+      const nn::Autocast autocast(test_device(), shape.type == at::kBFloat16);
+      const at::Tensor found =
+          run_chosen_learners_on_gpu(tokens.to(test_device()), choice.to(test_device()), layer->weights());
+      EXPECT_EQ(found.scalar_type(), shape.type);
+      EXPECT_LE(relative_difference(found.cpu().to(at::kDouble), expected), shape.type == at::kFloat ? 1e-6 : 1e-2);
+    }
+  }
+}
+
+TEST(GatedOnAGpu, RefusesMoreLearnersThanThereAre) {
+  const at::NoGradGuard no_grad;
+  const auto layer = test::random_layer({16, kLearners, 40, 0, Activation::kGelu, false}, at::kFloat);
+  layer->to(test_device());
+  const at::Tensor tokens = random_tensor({2, 16}, at::kFloat, 2).to(test_device());
+  const at::Tensor choice = at::full({2}, kLearners + 1, tokens.options().dtype(at::kLong));
+  EXPECT_THROW(run_chosen_learners_on_gpu(tokens, choice, layer->weights()), c10::Error);
+}
+
+// Nothing is ordered, so nothing is asked.
+TEST(GatedOnAGpu, TheHostDoesNotWaitForProjections) {
+  const at::NoGradGuard no_grad;
+  const auto layer = test::random_layer({16, kLearners, 4, 0, Activation::kIdentity, false}, at::kFloat);
+  layer->to(test_device());
+  const at::Tensor tokens = random_tensor({50, 16}, at::kFloat, 2).to(test_device());
+  const at::Tensor choice = random_choice(50, 1).to(test_device());
+  const int64_t before = host_syncs();
+  run_chosen_learners_on_gpu(tokens, choice, layer->weights());
+  EXPECT_EQ(host_syncs(), before);
+}
+
+}  // namespace
+}  // namespace acm
