@@ -2,6 +2,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
@@ -64,19 +65,21 @@ TEST(Product, MultipliesMatricesAndTransposes) {
 
 // Rows that stand anywhere, of all widths that vectors of 16 leave over; each with the bits that it has alone.
 TEST(RowProduct, MultipliesRowsWhereTheyStand) {
-  const std::vector<int64_t> order = {11, 2, 19, 0, 7, 4, 3, 16, 9, 12, 1};
+  constexpr int64_t kRows = 40, kColumns = 120;
+  std::vector<int64_t> order;
+  for (int64_t i = 0; i < 29; ++i) order.push_back((7 * i + 4) % kRows);
   const auto rows = static_cast<int64_t>(order.size());
-  const at::Tensor a = uniform({20, 9}, 1), bias = uniform({80}, 3), named = at::tensor(order);
-  for (const int64_t columns : {1, 4, 15, 24, 48, 79}) {
-    const at::Tensor b = uniform({9, 80}, 2), to = at::zeros({20, 80}, at::kFloat);
+  const at::Tensor a = uniform({kRows, 9}, 1), bias = uniform({kColumns}, 3), named = at::tensor(order);
+  for (const int64_t columns : {1, 4, 15, 24, 32, 48, 79, 112}) {
+    const at::Tensor b = uniform({9, kColumns}, 2), to = at::zeros({kRows, kColumns}, at::kFloat);
     const auto multiply_order = [&](int64_t count, const int64_t* which, const float* added, const at::Tensor& result) {
-      multiply_rows(count, columns, 9, {a.const_data_ptr<float>(), 9, which}, b.const_data_ptr<float>(), 80, added,
-                    {result.mutable_data_ptr<float>(), 80, which});
+      multiply_rows(count, columns, 9, {a.const_data_ptr<float>(), 9, which}, b.const_data_ptr<float>(), kColumns,
+                    added, {result.mutable_data_ptr<float>(), kColumns, which});
     };
     multiply_order(rows, order.data(), bias.const_data_ptr<float>(), to);
     const at::Tensor expected = at::matmul(wide(a), wide(b)) + wide(bias);
     EXPECT_LT(error(to.index({named}).narrow(1, 0, columns), expected.index({named}).narrow(1, 0, columns)), 1e-6);
-    EXPECT_EQ(to.narrow(1, columns, 80 - columns).abs().sum().item<float>(), 0);
+    EXPECT_EQ(to.narrow(1, columns, kColumns - columns).abs().sum().item<float>(), 0);
     EXPECT_EQ(to.ne(0).any(1).sum().item<int64_t>(), rows);
 
     const at::Tensor alone = at::zeros_like(to);
@@ -86,6 +89,16 @@ TEST(RowProduct, MultipliesRowsWhereTheyStand) {
     EXPECT_LT(
         error(alone.index({named}).narrow(1, 0, columns), (expected - wide(bias)).index({named}).narrow(1, 0, columns)),
         1e-6);
+  }
+}
+
+// Of all sizes that blocks of 4, 8 or 16 leave over, out of rows that are longer into rows that are longer.
+TEST(RowProduct, TransposesWhatBlocksLeaveOver) {
+  for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {16, 32}, {19, 8}, {5, 21}, {50, 64}}) {
+    const at::Tensor from = uniform({rows, columns + 3}, 1), to = at::full({columns, rows + 2}, 7.0f, at::kFloat);
+    transpose(rows, columns, from.const_data_ptr<float>(), columns + 3, to.mutable_data_ptr<float>(), rows + 2);
+    EXPECT_TRUE(to.narrow(1, 0, rows).equal(from.narrow(1, 0, columns).t())) << rows << ' ' << columns;
+    EXPECT_TRUE(to.narrow(1, rows, 2).eq(7).all().item<bool>());
   }
 }
 
