@@ -98,13 +98,18 @@ void FileHandle::sync() const {
     throw errno_error("cannot make " + path_.string() + " durable", errno, Fault::kResource);
 }
 
+void FileHandle::start_sync(int64_t bytes, int64_t offset) const {
+  ::sync_file_range(descriptor_, offset, bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 void FileHandle::truncate() const {
   if (::ftruncate(descriptor_, 0) != 0) throw errno_error("cannot empty " + path_.string(), errno, Fault::kResource);
 }
 
 AtomicFile::AtomicFile(std::filesystem::path final_path) : final_(std::move(final_path)), partial_(final_) {
   // The thread too: the ranks of a test are threads of one process.
-  partial_ += std::string(kPartialMark) + host_name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(::gettid());
+  partial_ +=
+      std::string(kPartialMark) + host_name() + "-" + std::to_string(::getpid()) + "-" + std::to_string(::gettid());
   // What carries this name now was left by a dead process of the same number.
   if (::unlink(partial_.c_str()) != 0 && errno != ENOENT) {
     throw errno_error("cannot write " + final_.string(), errno, Fault::kUsage);

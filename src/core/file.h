@@ -22,6 +22,9 @@ class FileHandle {
   void read(void* to, int64_t bytes, int64_t offset) const;
   void write(const void* from, int64_t bytes, int64_t offset) const;
   void sync() const;
+  // The disk may begin to write these bytes, so that sync() finds less to do. Only a hint: where the system has no such
+  // thing, sync() does all.
+  void start_sync(int64_t bytes, int64_t offset) const;
   void truncate() const;  // to nothing
   int descriptor() const { return descriptor_; }
 

@@ -130,6 +130,7 @@ std::string write_values(const FileHandle& file, const at::Tensor& values, int64
   for_each_digest_piece(0, static_cast<int64_t>(values.nbytes()), [&](int64_t begin, int64_t count) {
     digest.update(bytes + begin, count);
     file.write(bytes + begin, count, offset + begin);
+    file.start_sync(count, offset + begin);
   });
   return digest.hex();
 }

@@ -42,6 +42,10 @@ struct MixedCase {
   int64_t learner_width;
   Activation activation;
   bool output_bias, bfloat16;
+  friend std::ostream& operator<<(std::ostream& to, const MixedCase& c) {
+    return to << c.learner_width << " units, " << to_string(c.activation) << (c.output_bias ? ", bias" : "")
+              << (c.bfloat16 ? ", bfloat16" : "");
+  }
 };
 
 class MixedOnAGpu : public testing::TestWithParam<MixedCase> {};
