@@ -30,6 +30,11 @@ void activate(Activation activation, at::Tensor& hidden) {
   if (activation == Activation::kGelu) at::gelu_(hidden);
 }
 
+// As bias_sums, but in the type of the weights: autocast sums in float32.
+at::Tensor converted_bias_sums(const LearnerWeights& weights) {
+  return weights.b2.defined() ? bias_sums(weights).to(weights.b2.scalar_type()) : at::Tensor();
+}
+
 // Tokens by falling count, and how many there are of each; the host waits for the latter.
 struct Order {
   at::Tensor tokens;  // int64 [rows], on the GPU
@@ -40,7 +45,7 @@ Order order_of(const at::Tensor& choice, int64_t learners) {
   const at::Tensor order = at::empty_like(choice), sizes = at::empty({learners + 1}, choice.options());
   nn::check_launch(
       order_on_gpu(choice.const_data_ptr<int64_t>(), choice.size(0), learners, order.mutable_data_ptr<int64_t>(),
-                   sizes.mutable_data_ptr<int64_t>(), nn::stream_of(choice.device())),
+                   sizes.mutable_data_ptr<int64_t>(), nn::OnGpu(choice.device()).stream()),
       "order tokens");
   const at::Tensor on_host = sizes.cpu();
   const int64_t* begin = on_host.const_data_ptr<int64_t>();
@@ -53,7 +58,7 @@ Order order_of(const at::Tensor& choice, int64_t learners) {
 at::Tensor gathered(const at::Tensor& tokens, const at::Tensor& order, int64_t rows) {
   const at::Tensor to = at::empty({rows, tokens.size(1)}, tokens.options());
   nn::check_launch(gather_on_gpu(tokens.const_data_ptr(), order.const_data_ptr<int64_t>(), rows, row_bytes(tokens),
-                                 to.mutable_data_ptr(), nn::stream_of(tokens.device())),
+                                 to.mutable_data_ptr(), nn::OnGpu(tokens.device()).stream()),
                    "gather tokens");
   return to;
 }
@@ -61,7 +66,7 @@ at::Tensor gathered(const at::Tensor& tokens, const at::Tensor& order, int64_t r
 at::Tensor scattered(const at::Tensor& rows, const at::Tensor& order) {
   const at::Tensor to = at::empty({order.size(0), rows.size(1)}, rows.options());
   nn::check_launch(scatter_on_gpu(rows.const_data_ptr(), order.const_data_ptr<int64_t>(), rows.size(0), order.size(0),
-                                  row_bytes(rows), to.mutable_data_ptr(), nn::stream_of(rows.device())),
+                                  row_bytes(rows), to.mutable_data_ptr(), nn::OnGpu(rows.device()).stream()),
                    "scatter tokens");
   return to;
 }
@@ -88,7 +93,7 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
   for (int64_t count = 1; count <= weights.learners; ++count)
     space = std::max(space, sizes[static_cast<size_t>(count)] * count * learner_width);
   const at::Tensor in = moves ? gathered(tokens, order, filled) : tokens, out = at::empty_like(in),
-                   scratch = at::empty({space}, in.options()), sums = bias_sums(weights);
+                   scratch = at::empty({space}, in.options()), sums = converted_bias_sums(weights);
   int64_t begin = 0;
   for (int64_t count = weights.learners; count > 0; --count) {
     const int64_t rows = sizes[static_cast<size_t>(count)];
@@ -102,12 +107,13 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
 at::Tensor run_all(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights) {
   at::Tensor hidden = at::addmm(weights.b1, tokens, weights.w1);
   activate(weights.activation, hidden);
-  nn::check_launch(
-      clear_unchosen_on_gpu(hidden.mutable_data_ptr(), choice.const_data_ptr<int64_t>(), hidden.size(0),
-                            row_bytes(hidden), row_bytes(hidden) / weights.learners, nn::stream_of(hidden.device())),
-      "leave out learners");
+  nn::check_launch(clear_unchosen_on_gpu(hidden.mutable_data_ptr(), choice.const_data_ptr<int64_t>(), hidden.size(0),
+                                         row_bytes(hidden), row_bytes(hidden) / weights.learners,
+                                         nn::OnGpu(hidden.device()).stream()),
+                   "leave out learners");
   if (!weights.b2.defined()) return at::mm(hidden, weights.w2);
-  const at::Tensor sums = bias_sums(weights), of_count = at::cat({at::zeros_like(sums.narrow(0, 0, 1)), sums});
+  const at::Tensor sums = converted_bias_sums(weights),
+                   of_count = at::cat({at::zeros_like(sums.narrow(0, 0, 1)), sums});
   return of_count.index_select(0, choice).addmm_(hidden, weights.w2);
 }
 
@@ -125,7 +131,7 @@ at::Tensor best_class_on_gpu(const at::Tensor& logits) {
   const at::Tensor values = logits.contiguous(),
                    best = at::empty(logits.sizes().slice(0, logits.dim() - 1), logits.options().dtype(at::kLong));
   nn::check_launch(choose_on_gpu(values.const_data_ptr<float>(), best.numel(), values.size(-1), 0,
-                                 best.mutable_data_ptr<int64_t>(), nn::stream_of(logits.device())),
+                                 best.mutable_data_ptr<int64_t>(), nn::OnGpu(logits.device()).stream()),
                    "choose learners");
   return best;
 }

@@ -31,7 +31,7 @@ struct MixedOnGpu : torch::autograd::Function<MixedOnGpu> {
     const at::Tensor before = at::addmm(b1, tokens, w1), scaled = at::empty_like(before);
     nn::check_launch(
         scale_on_gpu(rows_of(before, shares.size(1), gelu), before.const_data_ptr(), shares.const_data_ptr<float>(),
-                     scaled.mutable_data_ptr(), nn::stream_of(before.device())),
+                     scaled.mutable_data_ptr(), nn::OnGpu(before.device()).stream()),
         "scale hidden units");
     context->save_for_backward({tokens, shares, w1, w2, b2.value_or(at::Tensor()), before, scaled});
     context->saved_data["gelu"] = gelu;
@@ -47,7 +47,7 @@ struct MixedOnGpu : torch::autograd::Function<MixedOnGpu> {
     nn::check_launch(
         scale_backward_on_gpu(rows_of(before, shares.size(1), context->saved_data["gelu"].toBool()),
                               of_before.mutable_data_ptr(), before.const_data_ptr(), shares.const_data_ptr<float>(),
-                              of_shares.mutable_data_ptr<float>(), nn::stream_of(before.device())),
+                              of_shares.mutable_data_ptr<float>(), nn::OnGpu(before.device()).stream()),
         "find the gradients of hidden units");
     if (b2.defined()) {
       of_b2 = at::mm(shares.to(b2.scalar_type()).t(), of_output);

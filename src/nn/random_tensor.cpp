@@ -54,7 +54,7 @@ at::Tensor token_uniform_on_gpu(const std::vector<StreamKey>& streams, int64_t t
   const at::Tensor there = keys.to(device, at::kLong, /*non_blocking=*/true);
   const at::Tensor out = at::empty({samples, tokens, columns}, there.options().dtype(at::kDouble));
   check_launch(fill_token_uniform(there.const_data_ptr<int64_t>(), samples, tokens * columns,
-                                  out.mutable_data_ptr<double>(), stream_of(device)),
+                                  out.mutable_data_ptr<double>(), OnGpu(device).stream()),
                "draw random numbers");
   return out;
 }

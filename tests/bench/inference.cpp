@@ -159,6 +159,7 @@ class Measurement {
     nn::fill_normal(images.inputs, StreamKey(3), 1);
     images.positions = at::arange(batch);
     const bool whole = options_.part == "model";
+    const std::string what = whole ? " forward" : " feed-forward network";
     const at::Tensor tokens = dense_->token_counts(images);
     const int64_t static_macs = whole ? dense_->static_macs(tokens).sum().item<int64_t>() : 0;
     const int64_t site_macs = whole ? nn::dense_site_macs_per_token(*dense_) : dense_->at(ffn()).macs_per_token();
@@ -170,7 +171,7 @@ class Measurement {
     const auto pass = [&](const std::string& name, nn::Backbone& model) {
       return Contestant{name, [&] { return seconds_of(model, images, whole ? at::Tensor() : rows); }};
     };
-    std::vector<Contestant> references{pass("dense forward", *dense_)};
+    std::vector<Contestant> references{pass("dense" + what, *dense_)};
     if (!options_.eager.empty()) {
       const std::shared_ptr<Player> eager =
           start_eager(options_.eager, {"forward", options_.model, batch, options_.threads, options_.device,
@@ -178,14 +179,14 @@ class Measurement {
       references.push_back({"eager PyTorch forward", [eager] { return eager->take().seconds; }});
     }
     if (narrow_dense_)
-      compare({pass("bfloat16 dense forward", *narrow_dense_), references.front()}, batch, 1, 1);
+      compare({pass("bfloat16 dense" + what, *narrow_dense_), references.front()}, batch, 1, 1);
     else if (references.size() > 1)
       compare(references, batch, 1, 1);
     for (const auto& [mask, name] : {std::pair{Mask::kRandom, "random"}, std::pair{Mask::kSpatial, "spatial"}}) {
       for (const double share : {0.25, 0.5, 0.75, 1.0}) {
         const double cost =
             static_cast<double>(static_macs + set_choices(mask, share, batch)) / static_cast<double>(dense_macs);
-        const auto gated = pass(std::string("gated forward (") + name + " mask)", *gated_.backbone);
+        const auto gated = pass("gated" + what + " (" + name + " mask)", *gated_.backbone);
         std::vector<Contestant> all{gated};
         if (narrow_dense_)
           all = {pass("bfloat16 " + gated.name, *narrow_gated_.backbone), gated};
@@ -259,6 +260,10 @@ int main(int argc, char** argv) {
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   CLI11_PARSE(app, argc, argv);
+  if (options.part == "ffn" && !options.eager.empty()) {
+    std::fprintf(stderr, "bench_inference: eager PyTorch runs a whole model: leave --eager out, or --part ffn\n");
+    return EXIT_FAILURE;
+  }
   std::signal(SIGPIPE, SIG_IGN);
   keep_freed_memory();
   at::set_num_threads(options.threads);

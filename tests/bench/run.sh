@@ -5,16 +5,17 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." >/dev/null && pwd)
 
 usage() {
   cat <<'EOT'
-usage: tests/bench/run.sh [--quick] [--out FOLDER]
+usage: tests/bench/run.sh [--quick | --gpu] [--out FOLDER]
 
 Measures on one thread, in processor time, with what is compared taking turns in one run: gated inference at k/N = 0.25 to 1 and
 one training step of each phase over the dense model, and all forward passes and the dense step over eager PyTorch. Writes FOLDER/results.csv, and
 FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
+  --gpu          ViT-B/16 in bfloat16 on the first GPU, by the time until it has done its work, and its feed-forward network alone
   --out FOLDER   default: runs/bench
 
-  ACM_BUILD    the build folder (default: build)
+  ACM_BUILD    the build folder (default: build; with --gpu build-cuda)
   ACM_PYTHON   a Python with PyTorch, and timm if its model is to be used (default: python3, left out where it has no PyTorch)
 EOT
 }
@@ -24,18 +25,21 @@ die() {
   exit 64
 }
 
-quick='' out=$root/runs/bench
+quick='' gpu='' out=$root/runs/bench
 while (($# > 0)); do
   case $1 in
     --help | -h) usage && exit 0 ;;
     --quick) quick=1 && shift ;;
+    --gpu) gpu=1 && shift ;;
     --out) (($# >= 2)) || die "--out needs a folder" && out=$2 && shift 2 ;;
     *) die "unknown option '$1' (see --help)" ;;
   esac
 done
-programs=${ACM_BUILD:-$root/build}/tests/bench
+[[ ! $quick || ! $gpu ]] || die '--quick and --gpu exclude each other'
+build=${ACM_BUILD:-$root/build${gpu:+-cuda}}
+programs=$build/tests/bench
 for program in bench_inference bench_steps; do
-  [[ -x $programs/$program ]] || die "$programs/$program is missing: build it with 'cmake --build ${ACM_BUILD:-build} --target $program'"
+  [[ -x $programs/$program ]] || die "$programs/$program is missing: build it with 'cmake --build $build --target $program'"
 done
 export OMP_NUM_THREADS=1
 
@@ -48,10 +52,15 @@ else
   pytorch='' && echo "eager PyTorch is left out: python3 cannot import torch (ACM_PYTHON names another Python)" >&2
 fi
 
+if [[ $gpu ]]; then
+  machine=$(nvidia-smi --query-gpu=name --format=csv,noheader --id=0) || die '--gpu: nvidia-smi finds no GPU'
+else
+  machine=$(awk -F': *' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
+    END { gsub(",", " ", name); print name " (family " family " model " model ")" }' /proc/cpuinfo)
+fi
+
 mkdir -p -- "$out"
 results=$out/results.csv
-machine=$(awk -F': *' '/^model name/ { name = $2 } /^cpu family/ { family = $2 } /^model\t/ { model = $2 }
-  END { gsub(",", " ", name); print name " (family " family " model " model ")" }' /proc/cpuinfo)
 
 # measure PROGRAM ARGUMENTS...: its rows, with the machine, behind those that stand.
 measure() {
@@ -67,6 +76,11 @@ rm -f -- "$results.part"
 if [[ $quick ]]; then
   measure bench_inference --model quick --batch 8 --rounds 3 "${eager[@]}"
   measure bench_steps --model quick --batch 16 --rounds 3 "${eager[@]}"
+elif [[ $gpu ]]; then
+  on_gpu=(--device cuda --precision bfloat16 --model base)
+  measure bench_inference "${on_gpu[@]}" --batch 1 32 128 --rounds 15 "${eager[@]}"
+  measure bench_inference "${on_gpu[@]}" --part ffn --batch 128 --rounds 15
+  measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 9 "${eager[@]}"
 else
   measure bench_inference --model tiny --batch 1 8 32 --rounds 9 "${eager[@]}"
   measure bench_inference --model base --batch 1 8 --rounds 5 "${eager[@]}"

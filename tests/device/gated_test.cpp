@@ -30,7 +30,7 @@ using test::relative_difference;
 
 constexpr int64_t kLearners = 4;
 
-void* stream() { return nn::stream_of(test_device()); }
+void* stream() { return nn::OnGpu(test_device()).stream(); }
 
 at::Tensor random_choice(int64_t rows, uint64_t seed) {
   at::Tensor choice = at::empty({rows}, at::kLong);

@@ -19,7 +19,7 @@ TEST(TokenUniformKernel, HasTheBitsOfTheCpu) {
   const at::Tensor there = values.to(test_device());
   const at::Tensor out = at::empty({kSamples, kNumbers}, there.options().dtype(at::kDouble));
   ASSERT_EQ(fill_token_uniform(there.const_data_ptr<int64_t>(), kSamples, kNumbers, out.mutable_data_ptr<double>(),
-                               stream_of(test_device())),
+                               OnGpu(test_device()).stream()),
             nullptr);
   const at::Tensor found = out.cpu();
   for (int64_t s = 0; s < kSamples; ++s)

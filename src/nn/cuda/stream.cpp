@@ -4,9 +4,9 @@
 
 namespace acm::nn {
 
-void* stream_of(at::Device device) {
+OnGpu::OnGpu(at::Device device) : guard_(device) {
   const c10::impl::VirtualGuardImpl gpu(device.type());
-  return gpu.getStreamNativeHandle(gpu.getStream(device));
+  stream_ = gpu.getStreamNativeHandle(gpu.getStream(device));
 }
 
 }  // namespace acm::nn
