@@ -50,16 +50,18 @@ at::Tensor AcmLayer::forward(const at::Tensor& tokens, nn::TokenContext& context
                                    ": this model has no gates; make them with 'acm_dist --phase 2', or evaluate with a "
                                    "fixed number of learners");
   }
-  record.logits = gate_->forward(tokens).to(w1.scalar_type());  // autocast gives others
   if (!context.training) {
-    record.choice = best_class(record.logits) + shape_.min_k;
-    return chosen(tokens, record.choice);
+    const auto [logits, choice] = gate_->decide(tokens, shape_.min_k);
+    record.logits = logits;
+    record.choice = choice;
+    return chosen(tokens, choice);
   }
+  record.logits = gate_->forward(tokens).to(w1.scalar_type());  // autocast gives others
   const at::Tensor uniform = nn::token_uniform(context.noise, context.positions, context.site, tokens.size(1),
                                                shape_.allowed(), tokens.device());
   const at::Tensor noise = gumbel_noise(uniform).to(record.logits.options());
   record.mixture = straight_through_choice(record.logits, noise, gate_->config().temperature);
-  record.choice = best_class(record.mixture.detach()) + shape_.min_k;
+  record.choice = best_class(record.mixture.detach(), shape_.min_k);
   return mixed(tokens, context.gate_task_gradient ? record.mixture : record.mixture.detach());
 }
 

@@ -1,6 +1,7 @@
 #include "acm/gate.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
@@ -10,6 +11,7 @@
 
 #include "core/error.h"
 #include "nn/kernels/feed_forward.h"
+#include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
 #include "nn/random_tensor.h"
 
@@ -54,7 +56,46 @@ Gate::Gate(int64_t width, int64_t allowed, const GateConfig& config) : config_(c
   }
 }
 
+// Gates as they are by default, of any width that is worth it.
+bool Gate::kernel_applies(const at::Tensor& tokens) const {
+  return config_.depth == 2 && config_.hidden == 4 && weights_[0].size(1) >= 64 &&
+         nn::kernels_apply({tokens, weights_[0], biases_[0], weights_[1], biases_[1]});
+}
+
+at::Tensor Gate::by_kernel(const at::Tensor& tokens, int64_t least, int64_t* choice) const {
+  constexpr int64_t kHidden = 4, kRowsAtOnce = 256;
+  const int64_t width = weights_[0].size(1), classes = weights_[1].size(0);
+  auto shape = tokens.sizes().vec();
+  shape.back() = classes;
+  at::Tensor logits = at::empty(shape, tokens.options());
+  const float *from = tokens.const_data_ptr<float>(), *w1 = weights_[0].const_data_ptr<float>(),
+              *b1 = biases_[0].const_data_ptr<float>(), *b2 = biases_[1].const_data_ptr<float>();
+  float* to = logits.mutable_data_ptr<float>();
+  std::vector<float> w2(static_cast<size_t>(kHidden * classes));  // transposed
+  nn::transpose(classes, kHidden, weights_[1].const_data_ptr<float>(), kHidden, w2.data(), classes);
+  nn::share_rows_among_threads(tokens.numel() / width, kRowsAtOnce, [&](int64_t first, int64_t rows) {
+    float hidden[kHidden * kRowsAtOnce];
+    nn::multiply_to_four(rows, width, from + first * width, w1, b1, hidden);
+    if (config_.activation == Activation::kGelu) nn::gelu(hidden, rows * kHidden);
+    float* mine = to + first * classes;
+    nn::multiply_rows(rows, classes, kHidden, {hidden, kHidden}, w2.data(), classes, b2, {mine, classes});
+    if (choice == nullptr) return;
+    for (int64_t row = 0; row < rows; ++row) choice[first + row] = least + largest(mine + row * classes, classes);
+  });
+  return logits;
+}
+
+Gate::Decision Gate::decide(const at::Tensor& tokens, int64_t least) const {
+  if (!kernel_applies(tokens)) {
+    const at::Tensor logits = forward(tokens).to(weights_[0].scalar_type());  // autocast gives others
+    return {logits, best_class(logits, least)};
+  }
+  at::Tensor choice = at::empty(tokens.sizes().slice(0, tokens.dim() - 1), tokens.options().dtype(at::kLong));
+  return {by_kernel(tokens, least, choice.mutable_data_ptr<int64_t>()), choice};
+}
+
 at::Tensor Gate::forward(const at::Tensor& tokens) const {
+  if (kernel_applies(tokens)) return by_kernel(tokens, 0, nullptr);
   at::Tensor values = nn::linear(tokens, weights_[0], biases_[0]);
   for (size_t layer = 1; layer < weights_.size(); ++layer) {
     values = nn::linear(activated(config_.activation, std::move(values)), weights_[layer], biases_[layer]);

@@ -26,6 +26,11 @@ class Gate : public torch::nn::Module {
  public:
   Gate(int64_t width, int64_t allowed, const GateConfig& config);
   at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> [..., allowed]
+  struct Decision {
+    at::Tensor logits;  // [..., allowed], in the type of the parameters
+    at::Tensor choice;  // int64 [...]: `least` + the best class
+  };
+  Decision decide(const at::Tensor& tokens, int64_t least) const;
   int64_t macs_per_token() const;
   const GateConfig& config() const { return config_; }
   std::vector<at::Tensor> layer_parameters() const;        // weight [out, in] and bias [out] of each layer, in order
@@ -34,6 +39,10 @@ class Gate : public torch::nn::Module {
   void initialise(StreamKey key);
 
  private:
+  bool kernel_applies(const at::Tensor& tokens) const;
+  // Logits, and where `choice` is given, least + the best class of each token.
+  at::Tensor by_kernel(const at::Tensor& tokens, int64_t least, int64_t* choice) const;
+
   std::vector<at::Tensor> weights_, biases_;  // [out, in], [out]
   GateConfig config_;
 };
@@ -42,8 +51,8 @@ at::Tensor gumbel_noise(const at::Tensor& uniform);  // -log(-log u)
 // Hard Gumbel-softmax: exactly one-hot at argmax(logits + noise) going forward, softmax((logits + noise) / temperature)
 // going backward.
 at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& noise, double temperature);
-// Class of the largest logit, the lowest among equals; int64 without the last axis.
-at::Tensor best_class(const at::Tensor& logits);
+// `least` + the class of the largest logit, the lowest among equals; int64 without the last axis.
+at::Tensor best_class(const at::Tensor& logits, int64_t least = 0);
 int64_t largest(const float* logits, int64_t classes);  // the same of one token
 
 }  // namespace acm

@@ -49,18 +49,19 @@ at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& n
   return StraightThroughChoice::apply(logits, noise, temperature);
 }
 
-at::Tensor best_class(const at::Tensor& logits) {
+at::Tensor best_class(const at::Tensor& logits, int64_t least) {
 #ifdef ACM_WITH_CUDA
-  if (logits.is_cuda() && logits.scalar_type() == at::kFloat) return best_class_on_gpu(logits);
+  if (logits.is_cuda() && logits.scalar_type() == at::kFloat) return best_class_on_gpu(logits, least);
 #endif
-  if (!nn::kernels_fit({logits})) return logits.argmax(-1);
+  if (!nn::kernels_fit({logits})) return logits.argmax(-1) + least;
   constexpr int64_t kRowsAtOnce = 1024;
   const int64_t classes = logits.size(-1);
   at::Tensor best = at::empty(logits.sizes().slice(0, logits.dim() - 1), logits.options().dtype(at::kLong));
   const float* values = logits.const_data_ptr<float>();
   int64_t* choices = best.mutable_data_ptr<int64_t>();
   nn::share_rows_among_threads(best.numel(), kRowsAtOnce, [&](int64_t first, int64_t rows) {
-    for (int64_t row = first; row < first + rows; ++row) choices[row] = largest(values + row * classes, classes);
+    for (int64_t row = first; row < first + rows; ++row)
+      choices[row] = least + largest(values + row * classes, classes);
   });
   return best;
 }

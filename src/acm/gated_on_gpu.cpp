@@ -127,10 +127,10 @@ at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor
                                              converted(weights, type));
 }
 
-at::Tensor best_class_on_gpu(const at::Tensor& logits) {
+at::Tensor best_class_on_gpu(const at::Tensor& logits, int64_t least) {
   const at::Tensor values = logits.contiguous(),
                    best = at::empty(logits.sizes().slice(0, logits.dim() - 1), logits.options().dtype(at::kLong));
-  nn::check_launch(choose_on_gpu(values.const_data_ptr<float>(), best.numel(), values.size(-1), 0,
+  nn::check_launch(choose_on_gpu(values.const_data_ptr<float>(), best.numel(), values.size(-1), least,
                                  best.mutable_data_ptr<int64_t>(), nn::OnGpu(logits.device()).stream()),
                    "choose learners");
   return best;

@@ -13,6 +13,6 @@ at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor
                                       const LearnerWeights& weights);
 
 // best_class of gate.h on a GPU. logits float32 [..., classes] -> int64 without the last axis.
-at::Tensor best_class_on_gpu(const at::Tensor& logits);
+at::Tensor best_class_on_gpu(const at::Tensor& logits, int64_t least);
 
 }  // namespace acm

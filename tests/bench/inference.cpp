@@ -92,7 +92,7 @@ class GivenChoice final : public nn::TokenModule {
     acm_->gate()->initialise(key);
   }
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
-    best_class(acm_->gate()->forward(tokens));
+    acm_->gate()->decide(tokens, 0);
     return acm_->chosen(tokens, choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
   }
   int64_t macs_per_token() const override { return acm_->macs_per_token(); }

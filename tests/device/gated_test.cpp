@@ -83,9 +83,9 @@ TEST(BestClassOnAGpu, IsTheFirstOfTheLargestAndWhatIsNoNumber) {
   logits[3].fill_(1);
   logits[4][2] = std::numeric_limits<float>::quiet_NaN();
   logits[4][4] = std::numeric_limits<float>::quiet_NaN();
-  const at::Tensor found = best_class_on_gpu(logits.view({7, 100, 5}).to(test_device()));
-  EXPECT_TRUE(found.cpu().equal(logits.argmax(-1).view({7, 100})));
-  EXPECT_EQ(found.cpu().view({-1})[4].item<int64_t>(), 2);
+  const at::Tensor found = best_class_on_gpu(logits.view({7, 100, 5}).to(test_device()), 1);
+  EXPECT_TRUE(found.cpu().equal(logits.argmax(-1).view({7, 100}) + 1));
+  EXPECT_EQ(found.cpu().view({-1})[4].item<int64_t>(), 3);
 }
 
 struct GatedCase {

@@ -1,5 +1,7 @@
 #include "acm/gate.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
@@ -66,6 +68,33 @@ TEST(Gate, HasNamedLayersAndCountsTheirProducts) {
   EXPECT_EQ(names, (std::vector<std::string>{"0.weight", "0.bias", "1.weight", "1.bias", "2.weight", "2.bias"}));
   EXPECT_EQ(gate.macs_per_token(), 12 * 16 + 16 * 16 + 16 * 5);
   EXPECT_EQ(gate.forward(random_tensor({2, 3, 12}, at::kFloat, 1)).sizes(), at::IntArrayRef({2, 3, 5}));
+}
+
+// Two layers with four hidden units have a kernel, on more rows than one thread takes at once.
+TEST(Gate, DecidesByItsKernelAsInFloat64) {
+  const at::NoGradGuard no_grad;
+  const int threads = at::get_num_threads();
+  for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
+    for (const int64_t allowed : {5, 17}) {
+      const GateConfig config{.hidden = 4, .depth = 2, .activation = activation};
+      Gate gate(100, allowed, config), exact(100, allowed, config);
+      gate.initialise(StreamKey(1));
+      exact.initialise(StreamKey(1));
+      exact.to(at::kDouble);
+      const at::Tensor tokens = random_tensor({3, 211, 100}, at::kFloat, 2);
+      at::set_num_threads(1);
+      const auto [logits, choice] = gate.decide(tokens, 2);
+      const auto [double_logits, double_choice] = exact.decide(tokens.to(at::kDouble), 2);
+      EXPECT_LT(relative_difference(logits.to(at::kDouble), double_logits), 2e-6);
+      EXPECT_TRUE(choice.equal(logits.argmax(-1) + 2));
+      EXPECT_TRUE(double_choice.equal(double_logits.argmax(-1) + 2));
+      EXPECT_TRUE(gate.forward(tokens).equal(logits));
+      at::set_num_threads(3);
+      EXPECT_TRUE(gate.decide(tokens, 2).logits.equal(logits));
+      EXPECT_TRUE(gate.decide(tokens, 2).choice.equal(choice));
+    }
+  }
+  at::set_num_threads(threads);
 }
 
 TEST(GateConfig, ReadsItsOwnDescription) {
