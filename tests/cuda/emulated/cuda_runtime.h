@@ -16,7 +16,8 @@
 using std::isnan;
 
 struct dim3 {
-  unsigned x = 1, y = 1, z = 1;
+  dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+  unsigned x, y, z;
 };
 struct alignas(8) uint2 {
   unsigned x, y;
