@@ -18,7 +18,8 @@
 namespace acm {
 
 at::Tensor bias_sums(const LearnerWeights& weights) {
-  return weights.b2.defined() ? at::cumsum(weights.b2, 0) : at::Tensor();
+  if (!weights.b2.defined()) return {};
+  return at::cumsum(weights.b2, 0).to(weights.b2.scalar_type());  // autocast sums in float32
 }
 
 at::Tensor run_first_learners(const at::Tensor& tokens, int64_t count, const LearnerWeights& weights) {

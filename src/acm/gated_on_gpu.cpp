@@ -30,11 +30,6 @@ void activate(Activation activation, at::Tensor& hidden) {
   if (activation == Activation::kGelu) at::gelu_(hidden);
 }
 
-// As bias_sums, but in the type of the weights: autocast sums in float32.
-at::Tensor converted_bias_sums(const LearnerWeights& weights) {
-  return weights.b2.defined() ? bias_sums(weights).to(weights.b2.scalar_type()) : at::Tensor();
-}
-
 // Tokens by falling count, and how many there are of each; the host waits for the latter.
 struct Order {
   at::Tensor tokens;  // int64 [rows], on the GPU
@@ -93,7 +88,7 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
   for (int64_t count = 1; count <= weights.learners; ++count)
     space = std::max(space, sizes[static_cast<size_t>(count)] * count * learner_width);
   const at::Tensor in = moves ? gathered(tokens, order, filled) : tokens, out = at::empty_like(in),
-                   scratch = at::empty({space}, in.options()), sums = converted_bias_sums(weights);
+                   scratch = at::empty({space}, in.options()), sums = bias_sums(weights);
   int64_t begin = 0;
   for (int64_t count = weights.learners; count > 0; --count) {
     const int64_t rows = sizes[static_cast<size_t>(count)];
@@ -112,8 +107,7 @@ at::Tensor run_all(const at::Tensor& tokens, const at::Tensor& choice, const Lea
                                          nn::OnGpu(hidden.device()).stream()),
                    "leave out learners");
   if (!weights.b2.defined()) return at::mm(hidden, weights.w2);
-  const at::Tensor sums = converted_bias_sums(weights),
-                   of_count = at::cat({at::zeros_like(sums.narrow(0, 0, 1)), sums});
+  const at::Tensor sums = bias_sums(weights), of_count = at::cat({at::zeros_like(sums.narrow(0, 0, 1)), sums});
   return of_count.index_select(0, choice).addmm_(hidden, weights.w2);
 }
 

@@ -15,11 +15,6 @@ namespace acm::bench {
 using Work = std::function<void()>;
 using Clock = double (*)();
 
-inline double wall_seconds() {
-  static const Stopwatch since_start;
-  return since_start.seconds();
-}
-
 // Ours and a reference take turns: the case's time is ours, "reference" the other's in seconds, "ratio" the median over
 // the turns of ours over the reference. For cases with UseManualTime().
 inline void compare(benchmark::State& state, const Work& ours, const Work& reference, Clock clock = processor_seconds) {

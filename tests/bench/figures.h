@@ -4,10 +4,11 @@
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <string>
 #include <vector>
+
+#include "core/stopwatch.h"
 
 namespace acm::bench {
 
@@ -22,12 +23,17 @@ inline double processor_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+inline double wall_seconds() {
+  static const Stopwatch since_start;
+  return since_start.seconds();
+}
+
 // Of two of these the difference is what the work between them took: processor time on the CPU, on a GPU the time that
 // passed until it was done.
 inline double seconds_on(at::Device device) {
   if (device.is_cpu()) return processor_seconds();
   c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(device.index());
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  return wall_seconds();
 }
 
 // "cpu", or "cuda" for the first GPU.

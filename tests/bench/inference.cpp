@@ -1,13 +1,12 @@
-// bench_inference [--model tiny|base|quick] [--part model|ffn] [--batch B]... [--rounds R] [--threads T] [--device
-// cuda]
-// [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every site over that of
-// the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the learners. The gates run,
-// but the choices are given: k is uniform in the widest range around the wanted mean, drawn for each token ("random")
-// or falling from the middle of the picture to its border ("spatial"). Dense and gated forwards take turns; a ratio is
-// the median over the rounds, of processor time, and on a GPU of the time until it has done its work. --part ffn: the
-// first feed-forward network instead of the model. With --precision bfloat16 on the CPU: dense and gated forwards in
-// bfloat16, each over the same in float32; on a GPU everything is in bfloat16 (autocast). With --eager all take turns
-// with the dense forward of eager PyTorch too. Prints CSV.
+// bench_inference [--model tiny|base|quick] [--part model|ffn] [--batch B]... [--rounds R] [--threads T]
+// [--device cuda] [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every
+// site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the
+// learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean, drawn
+// for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
+// forwards take turns; a ratio is the median over the rounds, of processor time, and on a GPU of the time until it has
+// done its work. --part ffn: the first feed-forward network instead of the model. With --precision bfloat16 on the CPU:
+// dense and gated forwards in bfloat16, each over the same in float32; on a GPU everything is in bfloat16 (autocast).
+// With --eager all take turns with the dense forward of eager PyTorch too. Prints CSV.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
@@ -164,12 +163,10 @@ class Measurement {
     const int64_t static_macs = whole ? dense_->static_macs(tokens).sum().item<int64_t>() : 0;
     const int64_t site_macs = whole ? nn::dense_site_macs_per_token(*dense_) : dense_->at(ffn()).macs_per_token();
     const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * site_macs;
-    at::Tensor rows = at::empty({batch, shape_.patches() + shape_.prefix_tokens(), shape_.width});
-    nn::fill_normal(rows, StreamKey(5), 1);
     images.inputs = images.inputs.to(device_);
-    rows = rows.to(device_);
+    const at::Tensor rows = whole ? at::Tensor() : noise_rows(batch);
     const auto pass = [&](const std::string& name, nn::Backbone& model) {
-      return Contestant{name, [&] { return seconds_of(model, images, whole ? at::Tensor() : rows); }};
+      return Contestant{name, [&] { return seconds_of(model, images, rows); }};
     };
     std::vector<Contestant> references{pass("dense" + what, *dense_)};
     if (!options_.eager.empty()) {
@@ -200,6 +197,13 @@ class Measurement {
  private:
   const nn::Site& ffn() const {
     return *std::ranges::find(dense_->sites(), nn::SiteKind::kFeedForward, &nn::Site::kind);
+  }
+
+  // What a feed-forward network reads.
+  at::Tensor noise_rows(int64_t batch) const {
+    at::Tensor rows = at::empty({batch, shape_.patches() + shape_.prefix_tokens(), shape_.width});
+    nn::fill_normal(rows, StreamKey(5), 1);
+    return rows.to(device_);
   }
 
   // Of one forward pass; of its first feed-forward network alone where there are `rows`.

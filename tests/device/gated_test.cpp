@@ -32,12 +32,7 @@ constexpr int64_t kLearners = 4;
 
 void* stream() { return nn::OnGpu(test_device()).stream(); }
 
-at::Tensor random_choice(int64_t rows, uint64_t seed) {
-  at::Tensor choice = at::empty({rows}, at::kLong);
-  for (int64_t row = 0; row < rows; ++row)
-    choice[row] = static_cast<int64_t>(random_below(StreamKey(seed), static_cast<uint64_t>(row), kLearners + 1));
-  return choice;
-}
+at::Tensor random_choice(int64_t rows, uint64_t seed) { return test::random_choice(rows, kLearners, seed); }
 
 TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
   for (const int64_t rows : {1, 5, 511, 512, 513, 1030}) {

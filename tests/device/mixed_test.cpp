@@ -1,7 +1,6 @@
 // Mixed execution by the kernels for GPUs: on a GPU, or on the CPU where they are built without CUDA (emulated/).
 #include <gtest/gtest.h>
 
-#include <tuple>
 #include <vector>
 
 #include "acm/mixed_execution.h"

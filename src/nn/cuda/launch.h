@@ -3,7 +3,8 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
-#include <utility>
+
+#include "core/quotient.h"
 
 namespace acm::nn {
 
@@ -15,7 +16,7 @@ template <class... Parameters, class... Arguments>
 const char* launch(void (*kernel)(Parameters...), int64_t items, int64_t items_of_block, unsigned threads, void* stream,
                    Arguments... arguments) {
   if (items == 0) return nullptr;
-  const int64_t blocks = (items + items_of_block - 1) / items_of_block;
+  const int64_t blocks = quotient_up(items, items_of_block);
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks));
   config.blockDim = dim3(threads);

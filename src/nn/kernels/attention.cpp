@@ -1,6 +1,5 @@
 #include "nn/kernels/attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -58,7 +57,7 @@ void attend(const Head& head, int64_t first, int64_t count, float* scratch) {
 // threads. Queries do not know of each other, so blocks change no bit.
 int64_t block_height(int64_t tokens, int64_t heads) {
   constexpr int64_t kBlocksOfThread = 4;
-  const int64_t threads = at::in_parallel_region() ? 1 : at::get_num_threads();
+  const int64_t threads = sharing_threads();
   const int64_t parts = threads == 1 ? 1 : quotient_up(kBlocksOfThread * threads, heads);
   return even_height(tokens, std::max(kQueries, quotient_up(tokens, parts)));
 }

@@ -36,8 +36,10 @@ bool kernels_apply(std::initializer_list<at::Tensor> tensors) {
   return !gradients && kernels_fit(tensors);
 }
 
+int64_t sharing_threads() { return at::in_parallel_region() ? 1 : at::get_num_threads(); }
+
 void share_among_threads(int64_t count, const std::function<void(int64_t)>& work) {
-  const int64_t threads = std::min<int64_t>(count, at::in_parallel_region() ? 1 : at::get_num_threads());
+  const int64_t threads = std::min(count, sharing_threads());
   at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
     const OneThread one_thread;
     for (int64_t thread = begin; thread < end; ++thread) {

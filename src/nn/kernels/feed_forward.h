@@ -42,6 +42,8 @@ int64_t even_height(int64_t rows, int64_t most);
 // One block, on the thread that calls. in and out [rows, width] packed; scratch: rows * hidden numbers.
 void run_block(const FeedForward& layer, const float* in, int64_t rows, float* scratch, float* out);
 
+// Threads among which work that begins here is shared.
+int64_t sharing_threads();
 // Calls work(i) for every i below `count`, thread t of all threads for i = t, t + threads, ...; the products of a call
 // run on its thread alone.
 void share_among_threads(int64_t count, const std::function<void(int64_t)>& work);

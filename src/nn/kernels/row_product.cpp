@@ -92,19 +92,25 @@ struct ProductToFour {
   float* to;
 };
 
-// vectors[0], whose lane j is the sum of what vector j was: of every two vectors kDistance apart the lanes without that
-// bit of both are added to those with it.
+// Of two vectors, the first takes the lanes without the bit kDistance of both, the second those with it.
 template <int kDistance, int... kLane>
-[[gnu::always_inline]] inline void sum_lanes(Vector<sizeof...(kLane)>* vectors,
-                                             std::integer_sequence<int, kLane...> lanes) {
+[[gnu::always_inline]] inline void exchange(Vector<sizeof...(kLane)>& first, Vector<sizeof...(kLane)>& second,
+                                            std::integer_sequence<int, kLane...>) {
   constexpr int kLanes = sizeof...(kLane);
+  const Vector<kLanes> a = first, b = second;
+  first = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...);
+  second = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+}
+
+// vectors[0], whose lane j is the sum of what vector j was.
+template <int kLanes, int kDistance = kLanes / 2>
+[[gnu::always_inline]] inline void sum_lanes(Vector<kLanes>* vectors) {
 #pragma GCC unroll 8
   for (int i = 0; i < kDistance; ++i) {
-    const Vector<kLanes> a = vectors[i], b = vectors[i + kDistance];
-    vectors[i] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...) +
-                 __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+    exchange<kDistance>(vectors[i], vectors[i + kDistance], std::make_integer_sequence<int, kLanes>{});
+    vectors[i] += vectors[i + kDistance];
   }
-  if constexpr (kDistance > 1) sum_lanes<kDistance / 2>(vectors, lanes);
+  if constexpr (kDistance > 1) sum_lanes<kLanes, kDistance / 2>(vectors);
 }
 
 // As many rows of the result as fill a vector: the vectors of their products run along `inner`.
@@ -125,7 +131,7 @@ template <int kLanes>
       for (int o = 0; o < 4; ++o) sums[4 * r + o] += values * factors[o];
     }
   }
-  sum_lanes<kLanes / 2>(sums, std::make_integer_sequence<int, kLanes>{});
+  sum_lanes<kLanes>(sums);
   float* to = product.to + row * 4;
   std::memcpy(to, sums, sizeof(sums[0]));
   for (int j = 0; j < kLanes; ++j) {
@@ -150,20 +156,15 @@ struct Transposition {
   int64_t to_stride;
 };
 
-// Of every two vectors that lie kDistance apart, the first takes the lanes without that bit of both, the second those
-// with it.
-template <int kDistance, int... kLane>
-[[gnu::always_inline]] inline void exchange(Vector<sizeof...(kLane)>* vectors,
-                                            std::integer_sequence<int, kLane...> lanes) {
-  constexpr int kLanes = sizeof...(kLane);
+// Lane i of vector j becomes lane j of vector i.
+template <int kLanes, int kDistance = kLanes / 2>
+[[gnu::always_inline]] inline void transpose_block(Vector<kLanes>* vectors) {
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) {
     if (i & kDistance) continue;
-    const Vector<kLanes> a = vectors[i], b = vectors[i + kDistance];
-    vectors[i] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane - kDistance : kLane)...);
-    vectors[i + kDistance] = __builtin_shufflevector(a, b, (kLane & kDistance ? kLanes + kLane : kLane + kDistance)...);
+    exchange<kDistance>(vectors[i], vectors[i + kDistance], std::make_integer_sequence<int, kLanes>{});
   }
-  if constexpr (kDistance > 1) exchange<kDistance / 2>(vectors, lanes);
+  if constexpr (kDistance > 1) transpose_block<kLanes, kDistance / 2>(vectors);
 }
 
 template <int kLanes>
@@ -175,7 +176,7 @@ template <int kLanes>
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i)
         std::memcpy(&block[i], t.from + (row + i) * t.from_stride + column, sizeof(block[i]));
-      exchange<kLanes / 2>(block, std::make_integer_sequence<int, kLanes>{});
+      transpose_block<kLanes>(block);
 #pragma GCC unroll 16
       for (int i = 0; i < kLanes; ++i)
         std::memcpy(t.to + (column + i) * t.to_stride + row, &block[i], sizeof(block[i]));

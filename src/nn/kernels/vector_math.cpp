@@ -70,8 +70,8 @@ template <int kLanes, typename Join>
   }
 }
 
-// Joins all values, many at a time. A loop with a reduction would make one vector of
-// it, each step of which waits for the one before, and sum its lanes one by one.
+// Joins all values, many at a time. A loop with a reduction would make one vector of it, each step of which waits for
+// the one before, and sum its lanes one by one.
 template <typename Join>
 [[gnu::always_inline]] inline float joined(const float* values, int64_t count, float start, Join join) {
   constexpr int kLanes = 16, kVectors = 4;

@@ -2,6 +2,7 @@
 // another. Found in the place of CUDA's header by tests that are built without it.
 #pragma once
 
+#include <algorithm>
 #include <barrier>
 #include <cmath>
 #include <cstdint>

@@ -24,13 +24,7 @@ using test::relative_difference;
 
 constexpr int64_t kLearners = 4, kWidth = 6, kRows = 41;
 
-at::Tensor random_choice(uint64_t seed) {
-  at::Tensor choice = at::full({kRows}, 0, at::kLong);
-  for (int64_t row = 0; row < kRows; ++row) {
-    choice[row] = static_cast<int64_t>(random_below(StreamKey(seed), row, kLearners + 1));
-  }
-  return choice;
-}
+at::Tensor random_choice(uint64_t seed) { return test::random_choice(kRows, kLearners, seed); }
 
 class GatedExecution : public testing::TestWithParam<std::tuple<at::ScalarType, bool>> {};
 

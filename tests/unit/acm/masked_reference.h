@@ -1,11 +1,13 @@
 #pragma once
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "acm/acm_layer.h"
+#include "core/random.h"
 
 namespace acm::test {
 
@@ -21,6 +23,14 @@ inline at::Tensor masked_reference(const AcmLayer& layer, const at::Tensor& toke
     output = output + learner * choice.gt(n).unsqueeze(1);
   }
   return output;
+}
+
+// int64 [rows]: a count in 0..learners for each.
+inline at::Tensor random_choice(int64_t rows, int64_t learners, uint64_t seed) {
+  at::Tensor choice = at::empty({rows}, at::kLong);
+  for (int64_t row = 0; row < rows; ++row)
+    choice[row] = static_cast<int64_t>(random_below(StreamKey(seed), static_cast<uint64_t>(row), learners + 1));
+  return choice;
 }
 
 }  // namespace acm::test
