@@ -6,9 +6,11 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <functional>
 #include <numeric>
 #include <vector>
@@ -61,6 +63,22 @@ TEST(Product, MultipliesMatricesAndTransposes) {
       EXPECT_EQ(to.select(1, 3).abs().sum().item<float>(), 0);
     }
   }
+}
+
+// The BLAS asks by this name whether it may use all that the processor can. What answers is what the loader finds
+// first: this program, not the library with the BLAS.
+TEST(Product, TheProgramAnswersForTheProcessor) {
+  void* question = dlsym(RTLD_DEFAULT, "mkl_serv_intel_cpu_true");
+  ASSERT_NE(question, nullptr);
+  Dl_info answers;
+  ASSERT_NE(dladdr(question, &answers), 0);
+  EXPECT_EQ(std::filesystem::path(answers.dli_fname).filename(),
+            std::filesystem::read_symlink("/proc/self/exe").filename());
+  const int answer = reinterpret_cast<int (*)()>(question)();
+  if (__builtin_cpu_is("intel") || __builtin_cpu_supports("avx512bw"))
+    EXPECT_EQ(answer, 1);
+  else
+    EXPECT_EQ(answer, 0);
 }
 
 // Rows that stand anywhere, of all widths that vectors of 16 leave over; each with the bits that it has alone.
