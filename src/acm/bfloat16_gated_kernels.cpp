@@ -6,6 +6,7 @@
 
 #include "acm/gated_kernels.h"
 #include "nn/kernels/bfloat16_layers.h"
+#include "nn/kernels/bfloat16_product.h"
 #include "nn/kernels/feed_forward.h"
 
 namespace acm {
@@ -14,9 +15,9 @@ namespace {
 using c10::BFloat16;
 
 nn::Bfloat16FeedForward first_learners(int64_t count, const LearnerWeights& weights, const at::Tensor& bias_sums) {
-  const int64_t width = weights.w1.size(0), hidden = weights.w1.size(1);
-  return {.w1 = {weights.w1.const_data_ptr<BFloat16>(), hidden},
-          .w2 = {weights.w2.const_data_ptr<BFloat16>(), width},
+  const int64_t hidden = weights.b1.numel(), width = weights.w1.numel() / hidden;
+  return {.w1 = nn::view_weight(weights.w1, width, hidden, false),
+          .w2 = nn::view_weight(weights.w2, hidden, width, false),
           .b1 = weights.b1.const_data_ptr<float>(),
           .b2 = bias_sums.defined() ? bias_sums.const_data_ptr<float>() + (count - 1) * width : nullptr,
           .width = width,
@@ -24,8 +25,8 @@ nn::Bfloat16FeedForward first_learners(int64_t count, const LearnerWeights& weig
           .gelu = weights.activation == Activation::kGelu};
 }
 
-// The rows are rounded on the way together, and results of tokens that stand beside each other are written where they
-// belong.
+// The rows are rounded on the way together, and results are written where they belong, through rows of scratch space
+// where the BLAS cannot do that.
 void run_block(const nn::Bfloat16FeedForward& layer, const float* tokens, const TokenBlock& block, float* output) {
   const int64_t width = layer.width, rows = static_cast<int64_t>(block.tokens.size());
   const at::Tensor narrow = at::empty({rows, width}, at::kBFloat16);
@@ -33,13 +34,15 @@ void run_block(const nn::Bfloat16FeedForward& layer, const float* tokens, const 
   if (block.consecutive()) {
     const int64_t begin = block.tokens.front() * width;
     nn::round_to_bfloat16(tokens + begin, in, rows * width);
-    return nn::run_block(layer, in, rows, output + begin);
+    return nn::run_block(layer, in, rows, {output + begin, width});
   }
   for (int64_t row = 0; row < rows; ++row)
     nn::round_to_bfloat16(tokens + block.tokens[row] * width, in + row * width, width);
+  if (layer.w2.form == nn::Bfloat16Weight::Form::kPairs)
+    return nn::run_block(layer, in, rows, {output, width, block.tokens.data()});
   const at::Tensor space = at::empty({rows, width}, at::kFloat);
   float* out = space.mutable_data_ptr<float>();
-  nn::run_block(layer, in, rows, out);
+  nn::run_block(layer, in, rows, {out, width});
   for (int64_t row = 0; row < rows; ++row) std::copy_n(out + row * width, width, output + block.tokens[row] * width);
 }
 

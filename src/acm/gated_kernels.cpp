@@ -65,7 +65,7 @@ bool gated_kernels_apply(const at::Tensor& tokens, const LearnerWeights& weights
 
 at::Tensor run_token_blocks(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights,
                             const RunTokenBlock& run) {
-  const int64_t width = tokens.size(1), learner_width = weights.w1.size(1) / weights.learners;
+  const int64_t width = tokens.size(1), learner_width = weights.b1.numel() / weights.learners;
   const at::Tensor output = at::empty_like(tokens), counts = choice.contiguous();
   const TokenOrder order({counts.const_data_ptr<int64_t>(), static_cast<size_t>(tokens.size(0))}, weights.learners,
                          learner_width);

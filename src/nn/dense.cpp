@@ -10,9 +10,9 @@ namespace acm::nn {
 namespace {
 
 at::Tensor in_bfloat16(const at::Tensor& tokens, const Linear& fc1, const Linear& fc2) {
-  const int64_t width = fc1.weight.size(1), hidden = fc1.weight.size(0);
-  return bfloat16_feed_forward(tokens, {.w1 = {fc1.weight.const_data_ptr<c10::BFloat16>(), width, true},
-                                        .w2 = {fc2.weight.const_data_ptr<c10::BFloat16>(), hidden, true},
+  const int64_t width = fc2.bias.numel(), hidden = fc1.bias.numel();
+  return bfloat16_feed_forward(tokens, {.w1 = view_weight(fc1.weight, width, hidden, true),
+                                        .w2 = view_weight(fc2.weight, hidden, width, true),
                                         .b1 = fc1.bias.const_data_ptr<float>(),
                                         .b2 = fc2.bias.const_data_ptr<float>(),
                                         .width = width,

@@ -11,4 +11,8 @@ namespace acm::nn {
 // is the tensor operation.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads);
 
+// The same with products in bfloat16: of rounded queries, keys, values and weights. Packed float32 on the CPU, no
+// gradients.
+at::Tensor bfloat16_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads);
+
 }  // namespace acm::nn

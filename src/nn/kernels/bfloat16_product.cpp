@@ -19,7 +19,8 @@ void multiply(int64_t rows, int64_t columns, int64_t inner, Bfloat16View a, Bflo
 bool has_bfloat16_products() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  return __builtin_cpu_supports("avx512bf16");
+  return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl");
 #else
   return false;
 #endif

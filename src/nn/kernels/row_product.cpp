@@ -3,69 +3,16 @@
 #include <cstring>
 #include <utility>
 
+#include "nn/kernels/product_tiles.h"
+
 namespace acm::nn {
 namespace {
-
-struct Product {
-  int64_t rows, columns, inner;
-  RowsView<const float> a;
-  const float* b;
-  int64_t b_stride;
-  const float* bias;  // nullptr: none
-  RowsView<float> to;
-};
-
-template <int kLanes>
-using Vector [[gnu::vector_size(4 * kLanes)]] = float;
-
-// kRows x (kVectors kLanes) numbers of the result, each a sum in the order of `inner`.
-template <int kLanes, int kRows, int kVectors>
-[[gnu::always_inline]] inline void multiply_tile(const Product& product, int64_t row, int64_t column) {
-  using Lanes = Vector<kLanes>;
-  const float* a[kRows];
-  Lanes sums[kRows][kVectors];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    a[r] = product.a[row + r];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = Lanes{};
-      if (product.bias != nullptr) std::memcpy(&sums[r][v], product.bias + column + v * kLanes, sizeof(Lanes));
-    }
-  }
-  const float* b = product.b + column;
-#pragma GCC unroll 4
-  for (int64_t i = 0; i < product.inner; ++i, b += product.b_stride) {
-    Lanes factors[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) std::memcpy(&factors[v], b + v * kLanes, sizeof(Lanes));
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const float value = a[r][i];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[r][v] += value * factors[v];
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    float* to = product.to[row + r] + column;
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) std::memcpy(to + v * kLanes, &sums[r][v], sizeof(Lanes));
-  }
-}
-
-// The rows from `row` on of some columns, in tiles that become lower towards the end.
-template <int kLanes, int kRows, int kVectors>
-[[gnu::always_inline]] inline void multiply_columns(const Product& product, int64_t column, int64_t row = 0) {
-  for (; row + kRows <= product.rows; row += kRows) multiply_tile<kLanes, kRows, kVectors>(product, row, column);
-  if constexpr (kRows > 1) multiply_columns<kLanes, kRows / 2, kVectors>(product, column, row);
-}
 
 // Fewer columns than fill a vector of 2 kLanes.
 template <int kLanes, int kRows>
 [[gnu::always_inline]] inline void multiply_rest(const Product& product, int64_t column) {
   if (column + kLanes <= product.columns) {
-    multiply_columns<kLanes, kRows, 1>(product, column);
+    multiply_columns<Of::kFloats, kLanes, kRows, 1>(product, column);
     column += kLanes;
   }
   if constexpr (kLanes > 1) multiply_rest<kLanes / 2, kRows>(product, column);
@@ -78,10 +25,10 @@ template <int kLanes, int kSums>
 [[gnu::always_inline]] inline void multiply_from(const Product& product, int64_t column) {
   int64_t vectors = (product.columns - column) / kLanes;
   for (; vectors > 4 || vectors == 3; vectors -= 3, column += 3 * kLanes)
-    multiply_columns<kLanes, kSums / 3, 3>(product, column);
-  if (vectors == 4) multiply_columns<kLanes, kSums / 4, 4>(product, column);
-  if (vectors == 2) multiply_columns<kLanes, kSums / 2, 2>(product, column);
-  if (vectors == 1) multiply_columns<kLanes, kSums * 2 / 3, 1>(product, column);
+    multiply_columns<Of::kFloats, kLanes, kSums / 3, 3>(product, column);
+  if (vectors == 4) multiply_columns<Of::kFloats, kLanes, kSums / 4, 4>(product, column);
+  if (vectors == 2) multiply_columns<Of::kFloats, kLanes, kSums / 2, 2>(product, column);
+  if (vectors == 1) multiply_columns<Of::kFloats, kLanes, kSums * 2 / 3, 1>(product, column);
   column += vectors * kLanes;
   if constexpr (kLanes > 1) multiply_rest<kLanes / 2, kSums * 2 / 3>(product, column);
 }
@@ -187,9 +134,7 @@ template <int kLanes>
       t.to[column * t.to_stride + row] = t.from[row * t.from_stride + column];
 }
 
-// clang does not know these kinds of processors by name when it runs: there the function is compiled once.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-#define ACM_BY_PROCESSOR
+#ifdef ACM_BY_PROCESSOR
 __attribute__((target("arch=x86-64-v4"))) void multiply_v4(const Product& product) {
   multiply_from<16, 24>(product, 0);
 }

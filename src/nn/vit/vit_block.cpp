@@ -6,7 +6,6 @@
 
 #include "nn/dense.h"
 #include "nn/kernels/attention.h"
-#include "nn/kernels/bfloat16_layers.h"
 
 namespace acm::nn {
 namespace {

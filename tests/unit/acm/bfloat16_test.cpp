@@ -8,9 +8,12 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <string>
 
 #include "acm/bfloat16_model.h"
 #include "acm/model.h"
+#include "nn/kernels/bfloat16_layers.h"
 #include "nn/vit/vit.h"
 #include "unit/acm/random_layer.h"
 #include "unit/nn/kernels/bfloat16_bounds.h"
@@ -22,13 +25,28 @@ namespace {
 using test::random_layer;
 using test::random_tensor;
 
-constexpr int64_t kLearners = 4, kWidth = 6, kLearnerWidth = 7, kTokens = 1500;
+constexpr int64_t kLearners = 4, kTokens = 1500;
 
 at::Tensor wide(const at::Tensor& tensor) { return tensor.detach().to(at::kDouble); }
 
-void round_matrices(AcmLayer& layer) {
-  for (at::Tensor* matrix : {&layer.w1, &layer.w2}) matrix->set_data(matrix->to(at::kBFloat16));
-}
+// Sizes that lie plain on any processor, and sizes that lie in pairs where it multiplies those.
+struct Sizes {
+  int64_t width, learner_width;
+};
+class GatedBfloat16 : public testing::TestWithParam<Sizes> {
+ protected:
+  const int64_t width_ = GetParam().width, learner_width_ = GetParam().learner_width;
+  std::shared_ptr<AcmLayer> layer(Activation activation, bool output_bias) const {
+    return random_layer({width_, kLearners, learner_width_, 0, activation, output_bias}, at::kFloat);
+  }
+  void round_matrices(AcmLayer& layer) const {
+    layer.w1.set_data(nn::bfloat16_weight(layer.w1.data(), false, width_));
+    layer.w2.set_data(nn::bfloat16_weight(layer.w2.data(), false, learner_width_));
+  }
+  const at::Tensor tokens_ = random_tensor({kTokens, width_}, at::kFloat, 2);
+};
+INSTANTIATE_TEST_SUITE_P(Sizes, GatedBfloat16, testing::Values(Sizes{6, 7}, Sizes{32, 24}),
+                         [](const auto& sizes) { return std::to_string(sizes.param.width) + "_wide"; });
 
 // Half of the tokens run 2 learners, the others 0 to 4.
 at::Tensor mixed_choice() {
@@ -38,17 +56,16 @@ at::Tensor mixed_choice() {
   return choice;
 }
 
-TEST(GatedBfloat16, IsAsExactAsItsOperandsOnAnyThreads) {
+TEST_P(GatedBfloat16, IsAsExactAsItsOperandsOnAnyThreads) {
   const at::NoGradGuard no_grad;
   const int threads = at::get_num_threads();
-  const at::Tensor tokens = random_tensor({kTokens, kWidth}, at::kFloat, 2);
   for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
     for (const bool output_bias : {false, true}) {
-      const auto layer = random_layer({kWidth, kLearners, kLearnerWidth, 0, activation, output_bias}, at::kFloat);
+      const auto layer = this->layer(activation, output_bias);
       for (const at::Tensor& choice : {mixed_choice(), at::full({kTokens}, 3, at::kLong)}) {
-        const at::Tensor learner = at::arange(kLearners * kLearnerWidth, at::kLong).floor_divide(kLearnerWidth);
+        const at::Tensor learner = at::arange(kLearners * learner_width_, at::kLong).floor_divide(learner_width_);
         const at::Tensor runs = choice.unsqueeze(1).gt(learner).to(at::kDouble);
-        auto [exact, bound] = nn::test::two_layers(wide(tokens), wide(layer->w1), wide(layer->b1), wide(layer->w2),
+        auto [exact, bound] = nn::test::two_layers(wide(tokens_), wide(layer->w1), wide(layer->b1), wide(layer->w2),
                                                    activation == Activation::kGelu, runs);
         if (output_bias) {
           const at::Tensor owns = choice.unsqueeze(1).gt(at::arange(kLearners, at::kLong)).to(at::kDouble);
@@ -57,27 +74,26 @@ TEST(GatedBfloat16, IsAsExactAsItsOperandsOnAnyThreads) {
         const auto narrow = random_layer(layer->shape(), at::kFloat);
         round_matrices(*narrow);
         at::set_num_threads(1);
-        const at::Tensor found = narrow->chosen(tokens, choice);
+        const at::Tensor found = narrow->chosen(tokens_, choice);
         EXPECT_EQ(((wide(found) - exact).abs() - bound).clamp_min(1e-6).max().item<double>(), 1e-6);
         EXPECT_GT((wide(found) - exact).abs().max().item<double>(), 1e-4);
         at::set_num_threads(3);
-        EXPECT_TRUE(narrow->chosen(tokens, choice).equal(found));
+        EXPECT_TRUE(narrow->chosen(tokens_, choice).equal(found));
       }
     }
   }
   at::set_num_threads(threads);
 }
 
-TEST(GatedBfloat16, DoesNotTouchLearnersNobodyChose) {
+TEST_P(GatedBfloat16, DoesNotTouchLearnersNobodyChose) {
   const at::NoGradGuard no_grad;
-  const auto layer = random_layer({kWidth, kLearners, kLearnerWidth, 0, Activation::kGelu, true}, at::kFloat);
+  const auto layer = this->layer(Activation::kGelu, true);
   round_matrices(*layer);
-  const at::Tensor tokens = random_tensor({kTokens, kWidth}, at::kFloat, 2);
-  const at::Tensor choice = mixed_choice().clamp_max(2), before = layer->chosen(tokens, choice);
-  layer->w1.narrow(1, 2 * kLearnerWidth, kLearnerWidth).fill_(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_TRUE(layer->chosen(tokens, choice).equal(before));
+  const at::Tensor choice = mixed_choice().clamp_max(2), before = layer->chosen(tokens_, choice);
+  layer->b1.narrow(0, 2 * learner_width_, learner_width_).fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_TRUE(layer->chosen(tokens_, choice).equal(before));
   const at::Tensor none = at::full({kTokens}, 0, at::kLong);
-  EXPECT_TRUE(layer->chosen(tokens, none).equal(at::zeros_like(tokens)));
+  EXPECT_TRUE(layer->chosen(tokens_, none).equal(at::zeros_like(tokens_)));
 }
 
 TEST(Bfloat16Model, KeepsEverythingButItsProductsInFloat32) {
@@ -107,7 +123,7 @@ TEST(Bfloat16Model, KeepsEverythingButItsProductsInFloat32) {
 }
 
 // Gates decide in float32, but about tokens that products in bfloat16 made.
-TEST(GatedBfloat16, GatesSeldomChooseOtherwise) {
+TEST(Bfloat16Model, GatesSeldomChooseOtherwise) {
   const at::NoGradGuard no_grad;
   const nn::VitConfig config{.width = 48, .depth = 4, .heads = 4, .hidden = 192};
   const auto model = nn::make_vit(config);
