@@ -15,8 +15,8 @@ import time
 
 try:
     import torch
-except ImportError:
-    sys.exit(1)
+except ImportError as error:
+    sys.exit(f"eager.py: cannot import torch: {error}")
 from torch import nn
 from torch.nn import functional as F
 

@@ -13,7 +13,9 @@
 #include "bench/compare.h"
 #include "nn/dense.h"
 #include "nn/kernels/attention.h"
+#include "nn/kernels/bfloat16_product.h"
 #include "nn/kernels/feed_forward.h"
+#include "nn/kernels/pairs_product.h"
 #include "nn/kernels/vector_math.h"
 
 namespace acm::bench {
@@ -50,6 +52,35 @@ BENCHMARK(product)
     ->Args({50, 24, 192})           // one of a projection
     ->Args({kTokens, kTokens, 64})  // attention's weights in one head
     ->Args({kTokens, 64, kTokens});
+
+// The same in bfloat16, by tiles of pairs; the reference is the BLAS's product in bfloat16.
+void product_of_pairs(benchmark::State& state) {
+  if (!nn::multiplies_pairs()) return state.SkipWithError("this processor multiplies no pairs of bfloat16 numbers");
+  const int64_t rows = state.range(0), columns = state.range(1), inner = state.range(2);
+  const at::Tensor a = noise({rows, inner}).to(at::kBFloat16), b = noise({inner, columns}).to(at::kBFloat16);
+  at::Tensor pairs = at::empty_like(b), ours = at::empty({rows, columns}), theirs = at::empty({rows, columns});
+  const auto *left = a.const_data_ptr<c10::BFloat16>(), *right = b.const_data_ptr<c10::BFloat16>();
+  nn::lay_out_pairs(right, columns, 1, inner, columns, pairs.mutable_data_ptr<c10::BFloat16>());
+  const nn::PairsView view{pairs.const_data_ptr<c10::BFloat16>(), inner, columns};
+  compare(
+      state,
+      [&] {
+        nn::multiply_pairs(rows, columns, inner, {left, inner}, view, nullptr,
+                           {ours.mutable_data_ptr<float>(), columns});
+      },
+      [&] {
+        nn::multiply(rows, columns, inner, {left, inner}, {right, columns}, theirs.mutable_data_ptr<float>(), columns);
+      });
+  set_rate(state, "FLOP/s", 2.0 * static_cast<double>(rows * columns * inner));
+}
+BENCHMARK(product_of_pairs)
+    ->UseManualTime()
+    ->ArgNames({"rows", "columns", "inner"})
+    ->Args({kTokens, 768, 192})
+    ->Args({kTokens, 192, 768})
+    ->Args({kTokens, 3072, 768})
+    ->Args({50, 192, 192})
+    ->Args({50, 32, 192});
 
 // [rows, columns] of hidden units, as the first product of a feed-forward network leaves them.
 void bias_and_gelu(benchmark::State& state) {
