@@ -8,7 +8,7 @@ packages=(g++ cmake ninja-build ccache python3-pip libopenmpi-dev openmpi-bin li
   libtomlplusplus-dev nlohmann-json3-dev libcli11-dev libgtest-dev libxxhash-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
   libbenchmark-dev dataset-fashion-mnist)
 # Tests that need one of these are skipped where it is not there.
-test_packages=(slurmctld slurmd slurm-client munge shellcheck)
+test_packages=(slurmctld slurmd slurm-client munge shellcheck qemu-user)
 # torch carries LibTorch. libtorch_cpu itself needs the two CUDA libraries to start, with or without a GPU.
 wheels=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 # What libtorch_cuda needs that neither torch nor the CUDA toolkit holds: for the preset cuda, where nvcc is found.
@@ -30,7 +30,7 @@ Installs what acm_dist needs, configures and builds it. Run again, it does only 
 
   --preset NAME   release (default) builds into build/, any other into build-NAME/
   --target NAME   build only this target, for example acm_dist (default: everything)
-  --tests         install also what only tests need: Slurm, which they start by themselves, and shellcheck
+  --tests         install also what only tests need: Slurm, which they start by themselves, shellcheck and QEMU
 EOF
 }
 

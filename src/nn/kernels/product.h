@@ -29,7 +29,7 @@ class OneThread {
   OneThread(const OneThread&) = delete;
 
  private:
-  int before_;
+  int blas_, openmp_;  // how many threads there were
 };
 
 }  // namespace acm::nn
