@@ -70,10 +70,10 @@ template <int kLanes, typename Join>
   }
 }
 
-// Joins all values, many at a time. A loop with a reduction would make one vector of it, each step of which waits for
-// the one before, and sum its lanes one by one.
-template <typename Join>
-[[gnu::always_inline]] inline float joined(const float* values, int64_t count, float start, Join join) {
+// Joins what is taken of all values, many at a time: `take` joins that of its second argument to its first. A loop with
+// a reduction would make one vector of it, each step of which waits for the one before, and sum its lanes one by one.
+template <typename Take, typename Join>
+[[gnu::always_inline]] inline float joined(const float* values, int64_t count, float start, Take take, Join join) {
   constexpr int kLanes = 16, kVectors = 4;
   Vector<kLanes> vectors[kVectors], next;
   for (auto& vector : vectors) vector = Vector<kLanes>{} + start;
@@ -82,26 +82,34 @@ template <typename Join>
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       std::memcpy(&next, values + i + v * kLanes, sizeof(next));
-      join(vectors[v], next);
+      take(vectors[v], next);
     }
   }
   for (; i + kLanes <= count; i += kLanes) {
     std::memcpy(&next, values + i, sizeof(next));
-    join(vectors[0], next);
+    take(vectors[0], next);
   }
   for (int v = kVectors - 1; v > 0; --v) join(vectors[v - 1], vectors[v]);
   float all = joined_lanes<kLanes>(vectors[0], join);
-  for (; i < count; ++i) join(all, values[i]);
+  for (; i < count; ++i) take(all, values[i]);
   return all;
 }
 
 [[gnu::always_inline]] inline float largest_of(const float* values, int64_t count) {
-  return joined(values, count, -std::numeric_limits<float>::infinity(),
-                [](auto& all, const auto& next) { all = next > all ? next : all; });
+  const auto larger = [](auto& all, const auto& next) { all = next > all ? next : all; };
+  return joined(values, count, -std::numeric_limits<float>::infinity(), larger, larger);
 }
 
 [[gnu::always_inline]] inline float sum_of(const float* values, int64_t count) {
-  return joined(values, count, 0, [](auto& all, const auto& next) { all += next; });
+  const auto add = [](auto& all, const auto& next) { all += next; };
+  return joined(values, count, 0, add, add);
+}
+
+// Of the squares of what the values are more than `mean`.
+[[gnu::always_inline]] inline float sum_of_squares_beyond(float mean, const float* values, int64_t count) {
+  const auto add = [](auto& all, const auto& next) { all += next; };
+  return joined(
+      values, count, 0, [mean](auto& all, const auto& next) { all += (next - mean) * (next - mean); }, add);
 }
 
 }  // namespace
@@ -250,12 +258,7 @@ void layer_norm(LayerNormRows rows, const float* __restrict weight, const float*
       for (int64_t i = 0; i < columns; ++i) total[i] = values[i] + added[i];
       values = total;
     }
-    float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < columns; ++i) sum += values[i];
-    const float mean = sum * share;
-#pragma omp simd reduction(+ : squares)
-    for (int64_t i = 0; i < columns; ++i) squares += (values[i] - mean) * (values[i] - mean);
+    const float mean = sum_of(values, columns) * share, squares = sum_of_squares_beyond(mean, values, columns);
     const float factor = 1.0f / std::sqrt(squares * share + eps);
     float* __restrict to = rows.to + row * columns;
     for (int64_t i = 0; i < columns; ++i) to[i] = (values[i] - mean) * factor * weight[i] + bias[i];
