@@ -53,6 +53,7 @@ at::Tensor attention_by_operations(const at::Tensor& query, const at::Tensor& ke
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, int64_t heads) {
   if (!kernels_apply({query, key, value})) return attention_by_operations(query, key, value, heads);
   at::Tensor output = at::empty_like(query);
+  if (output.numel() == 0) return output;
   for_each_head<float>(query, key, value, output, heads, block_height(query.size(1), query.size(0) * heads), attend);
   return output;
 }

@@ -56,7 +56,7 @@ void round_rows(const float* from, int64_t stride, BFloat16* to, int64_t rows, i
 void lay_out_keys(const Head<float>& head, int64_t columns, BFloat16* rows, BFloat16* to) {
   round_rows(head.key, head.width, rows, head.tokens, head.size);
   std::fill(rows + head.tokens * head.size, rows + columns * head.size, BFloat16(0));
-  // A pair moves as one float32.
+  // A pair moves as one float32, in another file than where it is written and read.
   const int64_t pairs = head.size / 2;
   const auto* from = reinterpret_cast<const float*>(rows);
   auto* panels = reinterpret_cast<float*>(to);
@@ -73,7 +73,7 @@ void lay_out_values(const Head<float>& head, int64_t even, BFloat16* rows, BFloa
   lay_out_pairs(rows, head.size, 1, even, head.size, to);
 }
 
-// Likewise, by products of pairs.
+// Queries [first, first + count), some of them at a time, by products of pairs.
 void attend_in_pairs(const Head<float>& head, int64_t first, int64_t count) {
   const int64_t columns = whole_vectors(head.tokens), even = quotient_up(head.tokens, 2) * 2, size = head.size;
   const int64_t numbers = 3 * columns * size + kQueries * (size + columns);  // of bfloat16
@@ -101,6 +101,7 @@ at::Tensor bfloat16_attention(const at::Tensor& query, const at::Tensor& key, co
   TORCH_CHECK(kernels_apply({query, key, value}), "attention in bfloat16 takes float32 on the CPU, no gradients");
   const int64_t tokens = query.size(1), size = query.size(2) / heads;
   at::Tensor output = at::empty_like(query);
+  if (output.numel() == 0) return output;
   if (prefers_pairs() && whole_vectors(size) == size) {
     const int64_t height = block_height(tokens, query.size(0) * heads);
     for_each_head<float>(query, key, value, output, heads, height, attend_in_pairs);

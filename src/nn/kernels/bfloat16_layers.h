@@ -33,7 +33,7 @@ at::Tensor bfloat16_linear(const at::Tensor& tokens, const at::Tensor& weight, c
 // As FeedForward (feed_forward.h).
 struct Bfloat16FeedForward {
   Bfloat16Weight w1, w2;  // [width, hidden or more], [hidden or more, width]
-  const float* b1;        // [hidden]
+  const float* b1;        // [hidden], or as many as w1 has columns where that lies in pairs
   const float* b2;        // [width], or nullptr: none
   int64_t width, hidden;
   bool gelu;

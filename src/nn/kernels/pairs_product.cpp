@@ -58,9 +58,11 @@ void lay_out_pairs(const c10::BFloat16* from, int64_t row_stride, int64_t column
   }
 }
 
-void multiply_pairs(int64_t rows, int64_t columns, int64_t inner, RowsView<const c10::BFloat16> a, PairsView b,
-                    const float* bias, RowsView<float> to) {
+void multiply_pairs([[maybe_unused]] int64_t rows, [[maybe_unused]] int64_t columns, [[maybe_unused]] int64_t inner,
+                    [[maybe_unused]] RowsView<const c10::BFloat16> a, [[maybe_unused]] PairsView b,
+                    [[maybe_unused]] const float* bias, [[maybe_unused]] RowsView<float> to) {
 #ifdef ACM_BY_PROCESSOR
+  // Pairs are read as float32, which they were not written as: in other files, so that the compiler cannot know.
   const RowsView<const float> pairs{reinterpret_cast<const float*>(a.data), a.stride / 2, a.order};
   multiply_panels({rows, columns, inner / 2, pairs, nullptr, 0, bias, to}, b);
 #else

@@ -16,8 +16,8 @@ struct PairsView {
   const c10::BFloat16* data;
   int64_t inner, columns;
 };
-// Whether this processor multiplies pairs (avx512_bf16); and whether that is the fastest form, which it is not where it
-// multiplies whole tiles (amx_bf16), as the BLAS does.
+// Whether this processor multiplies pairs (avx512_bf16), and the compiler knew how to; and whether that is the fastest
+// form, which it is not where it multiplies whole tiles (amx_bf16), as the BLAS does.
 bool multiplies_pairs();
 bool prefers_pairs();
 // to: a matrix of which the element in row i and column j is from[i * row_stride + j * column_stride].

@@ -12,7 +12,7 @@ extern "C" void sgemm_(const char* a_form, const char* b_form, const int* rows, 
 
 // MKL asks this of itself before it chooses its kernels, and the program's answer stands before its own: processors of
 // other makers get AVX2 at most, whatever they can do. With this answer products take 0.45 of the time on an AMD EPYC
-// whose vectors are 512 bits wide (Zen 5: 107 and 245 GFLOP/s a core).
+// whose vectors are 512 bits wide (Zen 5: 107 and 250 GFLOP/s a core).
 extern "C" int mkl_serv_intel_cpu_true() {
 #if defined(__x86_64__)
   __builtin_cpu_init();  // LibTorch may ask before this program's own constructors have run

@@ -28,8 +28,7 @@ template <int kLanes>
 using Vector [[gnu::vector_size(4 * kLanes)]] = float;
 
 // What the numbers of a and b are: float32, or pairs of bfloat16 numbers that lie where one float32 would, of which the
-// products of both are added to a float32. That instruction is written out, because the function around it is compiled
-// for several kinds of processors and not all of them have it.
+// products of both are added to a float32. That instruction is written out, because tiles have no target of their own.
 enum class Of { kFloats, kPairs };
 
 // sums += value times each of the vectors `factors`.
@@ -38,12 +37,15 @@ template <Of kOf, int kVectors, typename Lanes>
   if constexpr (kOf == Of::kFloats) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sums[v] += value * factors[v];
-  } else {
+  }
+#ifdef ACM_BY_PROCESSOR
+  if constexpr (kOf == Of::kPairs) {
     Lanes values;
     asm("vbroadcastss %1, %0" : "=v"(values) : "m"(value));
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) asm("vdpbf16ps %2, %1, %0" : "+v"(sums[v]) : "v"(factors[v]), "v"(values));
   }
+#endif
 }
 
 // kRows x (kVectors kLanes) numbers of the result, each a sum in the order of `inner`.

@@ -25,7 +25,7 @@ class VitBlock final : public torch::nn::Module {
   };
   Residual forward(const Residual& residual, TokenContext& context);
 
-  // Attention rounds what its own two products multiply (nn/kernels/bfloat16_layers.h). Without gradients, on the CPU.
+  // Attention rounds what its own two products multiply (nn/kernels/attention.h). Without gradients, on the CPU.
   void attend_in_bfloat16() { attends_in_bfloat16_ = true; }
 
   TokenModule& site(size_t slot) { return *sites_.at(slot); }

@@ -29,7 +29,8 @@ constexpr int64_t kLearners = 4, kTokens = 1500;
 
 at::Tensor wide(const at::Tensor& tensor) { return tensor.detach().to(at::kDouble); }
 
-// Sizes that lie plain on any processor, and sizes that lie in pairs where it multiplies those.
+// Of matrices that lie plain on any processor, of which both, the second and the first lie in pairs where it multiplies
+// those. Two learners of 12 units fill no whole vectors, so that units of the third are computed.
 struct Sizes {
   int64_t width, learner_width;
 };
@@ -45,8 +46,10 @@ class GatedBfloat16 : public testing::TestWithParam<Sizes> {
   }
   const at::Tensor tokens_ = random_tensor({kTokens, width_}, at::kFloat, 2);
 };
-INSTANTIATE_TEST_SUITE_P(Sizes, GatedBfloat16, testing::Values(Sizes{6, 7}, Sizes{32, 24}),
-                         [](const auto& sizes) { return std::to_string(sizes.param.width) + "_wide"; });
+INSTANTIATE_TEST_SUITE_P(Sizes, GatedBfloat16, testing::Values(Sizes{6, 7}, Sizes{32, 12}, Sizes{32, 6}, Sizes{24, 12}),
+                         [](const auto& sizes) {
+                           return std::to_string(sizes.param.width) + "_" + std::to_string(sizes.param.learner_width);
+                         });
 
 // Half of the tokens run 2 learners, the others 0 to 4.
 at::Tensor mixed_choice() {
