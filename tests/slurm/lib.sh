@@ -7,7 +7,8 @@ export SLURM_CONF=$ACM_SLURM/slurm.conf ACM_DIST=$ACM_BUILD/acm_dist
 [ -e "$SLURM_CONF" ] || skip "no cluster was started (see slurm.start)"
 trap 'code=$?; end_all_jobs; rm -rf "$scratch"; exit $code' EXIT
 
-tiny=(--config "$ACM_SOURCE/configs/tiny.toml" --set threads=1 "${phases_of_seconds[@]}")
+# Phase 3 takes long enough to be disturbed by commands of Slurm, on fast processors too.
+tiny=(--config "$ACM_SOURCE/configs/tiny.toml" --set threads=1 "${phases_of_seconds[@]}" --set finetune.steps=400)
 two_nodes=(--nodes=2 --ntasks-per-node=1)
 
 # submit ARGUMENTS...: sbatch, from the source folder; sets `id`. The job's log is $id.log here.
