@@ -5,7 +5,6 @@
 #include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "nn/kernels/heads.h"
 #include "nn/kernels/row_product.h"
@@ -28,13 +27,12 @@ void attend(const Head<float>& head, int64_t first, int64_t count) {
   transpose(head.tokens, head.size, head.key, head.width, keys, stride);
   for (int64_t token = 0; token < head.tokens; ++token)
     std::copy_n(head.value + token * head.width, head.size, values + token * head.size);
-  const float scale = 1 / std::sqrt(static_cast<float>(head.size));
   for (const int64_t end = first + count; first < end; first += kQueries) {
     const int64_t rows = std::min(kQueries, end - first);
     float* output = head.output + first * head.width;
     multiply_rows(rows, columns, head.size, {head.query + first * head.width, head.width}, keys, stride, nullptr,
                   {weights, stride});
-    exponentials(weights, sums, scale, rows, head.tokens, stride);
+    exponentials(weights, sums, head.scale(), rows, head.tokens, stride);
     multiply_rows(rows, head.size, head.tokens, {weights, stride}, values, head.size, nullptr, {output, head.width});
     divide_rows(output, sums, rows, head.size, head.width);
   }

@@ -2,7 +2,6 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/quotient.h"
 #include "nn/kernels/attention.h"
@@ -16,8 +15,6 @@ namespace acm::nn {
 namespace {
 
 using c10::BFloat16;
-
-float scale_of(int64_t size) { return 1 / std::sqrt(static_cast<float>(size)); }
 
 at::Tensor rounded(const at::Tensor& tokens) {
   at::Tensor result = at::empty_like(tokens, at::kBFloat16);
@@ -40,7 +37,7 @@ void attend_by_blas(const Head<BFloat16>& head, int64_t first, int64_t rows) {
   constexpr int64_t kRowsAtOnce = 16;  // what one pass leaves of them is in the core's first cache for the next
   for (int64_t row = 0; row < rows; row += kRowsAtOnce) {
     const int64_t count = std::min(kRowsAtOnce, rows - row), begin = row * stride;
-    exponentials(weights + begin, sums, scale_of(head.size), count, head.tokens, stride);
+    exponentials(weights + begin, sums, head.scale(), count, head.tokens, stride);
     round_shares_to_bfloat16(weights + begin, sums, shares + begin, count, stride);
   }
   multiply(rows, head.size, head.tokens, {shares, stride}, {head.value, head.width}, head.output + first * head.width,
@@ -88,7 +85,7 @@ void attend_in_pairs(const Head<float>& head, int64_t first, int64_t count) {
     const int64_t rows = std::min(kQueries, end - first);
     round_rows(head.query + first * head.width, head.width, queries, rows, size);
     multiply_pairs(rows, columns, size, {queries, size}, {keys, size, columns}, nullptr, {weights, columns});
-    exponentials(weights, sums, scale_of(size), rows, head.tokens, columns);
+    exponentials(weights, sums, head.scale(), rows, head.tokens, columns);
     round_shares_to_bfloat16(weights, sums, shares, rows, columns);
     multiply_pairs(rows, size, even, {shares, columns}, {values, even, size}, nullptr,
                    {head.output + first * head.width, head.width});

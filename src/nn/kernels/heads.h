@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "core/quotient.h"
@@ -15,7 +16,8 @@ template <typename Number>
 struct Head {
   const Number *query, *key, *value;
   float* output;
-  int64_t tokens, width, size;  // of the head: width / heads
+  int64_t tokens, width, size;                                             // of the head: width / heads
+  float scale() const { return 1 / std::sqrt(static_cast<float>(size)); }  // of queries times keys
 };
 
 // Queries that go from their weights to their output at once, so that the weights stay in the core's first cache.

@@ -61,8 +61,9 @@ TEST(Bfloat16, RoundsAsTensorsDo) {
   const at::Tensor values = (uniform({1000, 1}, 1) * scales).flatten();
   const float infinity = std::numeric_limits<float>::infinity();
   // Ties to even upwards and downwards, the largest float32, and what is not a number.
-  const at::Tensor special = at::tensor({0.0f, -0.0f, 1.00390625f, 1.01171875f, std::numeric_limits<float>::max(),
-                                         infinity, -infinity, std::numeric_limits<float>::min()});
+  const at::Tensor special =
+      at::tensor({0.0f, -0.0f, 1.00390625f, 1.01171875f, std::numeric_limits<float>::max(), infinity, -infinity,
+                  std::numeric_limits<float>::min(), std::numeric_limits<float>::denorm_min()});
   for (const at::Tensor& from : {values, special}) {
     at::Tensor to = at::empty({from.numel()}, at::kBFloat16);
     round_to_bfloat16(from.const_data_ptr<float>(), to.mutable_data_ptr<c10::BFloat16>(), from.numel());
