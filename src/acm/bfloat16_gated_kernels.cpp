@@ -36,8 +36,7 @@ void run_block(const nn::Bfloat16FeedForward& layer, const float* tokens, const 
     nn::round_to_bfloat16(tokens + begin, in, rows * width);
     return nn::run_block(layer, in, rows, {output + begin, width});
   }
-  for (int64_t row = 0; row < rows; ++row)
-    nn::round_to_bfloat16(tokens + block.tokens[row] * width, in + row * width, width);
+  nn::round_rows_to_bfloat16({tokens, width, block.tokens.data()}, rows, width, in);
   if (layer.w2.form == nn::Bfloat16Weight::Form::kPairs)
     return nn::run_block(layer, in, rows, {output, width, block.tokens.data()});
   const at::Tensor space = at::empty({rows, width}, at::kFloat);

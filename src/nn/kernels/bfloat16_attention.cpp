@@ -44,14 +44,9 @@ void attend_by_blas(const Head<BFloat16>& head, int64_t first, int64_t rows) {
            head.width);
 }
 
-// to [rows, columns], packed.
-void round_rows(const float* from, int64_t stride, BFloat16* to, int64_t rows, int64_t columns) {
-  for (int64_t row = 0; row < rows; ++row) round_to_bfloat16(from + row * stride, to + row * columns, columns);
-}
-
 // The keys of a head as the columns of a matrix in pairs, one for each of `columns`; `rows` is scratch space as large.
 void lay_out_keys(const Head<float>& head, int64_t columns, BFloat16* rows, BFloat16* to) {
-  round_rows(head.key, head.width, rows, head.tokens, head.size);
+  round_rows_to_bfloat16({head.key, head.width}, head.tokens, head.size, rows);
   std::fill(rows + head.tokens * head.size, rows + columns * head.size, BFloat16(0));
   // A pair moves as one float32, in another file than where it is written and read.
   const int64_t pairs = head.size / 2;
@@ -65,7 +60,7 @@ void lay_out_keys(const Head<float>& head, int64_t columns, BFloat16* rows, BFlo
 
 // Its values as the rows of one, `even` rows in all; `rows` likewise.
 void lay_out_values(const Head<float>& head, int64_t even, BFloat16* rows, BFloat16* to) {
-  round_rows(head.value, head.width, rows, head.tokens, head.size);
+  round_rows_to_bfloat16({head.value, head.width}, head.tokens, head.size, rows);
   std::fill(rows + head.tokens * head.size, rows + even * head.size, BFloat16(0));
   lay_out_pairs(rows, head.size, 1, even, head.size, to);
 }
@@ -83,7 +78,7 @@ void attend_in_pairs(const Head<float>& head, int64_t first, int64_t count) {
   lay_out_values(head, even, rows_of_head, values);
   for (const int64_t end = first + count; first < end; first += kQueries) {
     const int64_t rows = std::min(kQueries, end - first);
-    round_rows(head.query + first * head.width, head.width, queries, rows, size);
+    round_rows_to_bfloat16({head.query + first * head.width, head.width}, rows, size, queries);
     multiply_pairs(rows, columns, size, {queries, size}, {keys, size, columns}, nullptr, {weights, columns});
     exponentials(weights, sums, head.scale(), rows, head.tokens, columns);
     round_shares_to_bfloat16(weights, sums, shares, rows, columns);

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "nn/kernels/row_product.h"
+
 namespace acm::nn {
 
 // A matrix of bfloat16 numbers, as MatrixView (product.h) is one of float32.
@@ -25,6 +27,8 @@ bool has_bfloat16_products();
 // to = values, each rounded to the nearest bfloat16 number, ties to even: a relative error of at most 2^-8. NaN stays
 // NaN, and what is smaller than any normal number becomes 0, as the instructions for it have it.
 void round_to_bfloat16(const float* values, c10::BFloat16* to, int64_t count);
+// The same of rows that stand anywhere. to [rows, columns], packed.
+void round_rows_to_bfloat16(RowsView<const float> from, int64_t rows, int64_t columns, c10::BFloat16* to);
 // The same of each row divided by its sum. values and to [rows, columns], packed; sums [rows].
 void round_shares_to_bfloat16(const float* values, const float* sums, c10::BFloat16* to, int64_t rows, int64_t columns);
 

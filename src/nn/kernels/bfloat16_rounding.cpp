@@ -55,6 +55,10 @@ void round(const float* values, float factor, c10::BFloat16* to, int64_t count) 
 
 void round_to_bfloat16(const float* values, c10::BFloat16* to, int64_t count) { round(values, 1, to, count); }
 
+void round_rows_to_bfloat16(RowsView<const float> from, int64_t rows, int64_t columns, c10::BFloat16* to) {
+  for (int64_t row = 0; row < rows; ++row) round(from[row], 1, to + row * columns, columns);
+}
+
 void round_shares_to_bfloat16(const float* values, const float* sums, c10::BFloat16* to, int64_t rows,
                               int64_t columns) {
   for (int64_t row = 0; row < rows; ++row) round(values + row * columns, 1 / sums[row], to + row * columns, columns);
