@@ -70,23 +70,28 @@ phases::Run NoiseRun::run(Progress& progress) {
       settings, fields, phases::RunFolder(settings.run_dir), {*group, *group}, log, progress, beat, {}, images,
       images,   *task};
   run.device = device;
+  run.fetching.pinned = !device.is_cpu();
   return run;
 }
 
-void prepare(const phases::Run& run) {
+void prepare(const phases::Run& run, bool with_cache) {
   const auto model = phases::new_backbone(run);
   const auto save = [&](phases::PhaseId phase, const std::string& parent) {
     save_model(run.folder.model(phase), *model, std::string(name_of(phase)), run.train_data.preprocessing(), parent);
   };
   save(phases::PhaseId::kPretrain, "");
-  phases::Capture capture(run);
-  capture.fill();
-  phases::CacheReader reader(capture, run.log);
   convert_sites(*model, run.settings.surgery(), run.key());
-  for (const auto& site : acm_sites(*model)) phases::start_learners(run, capture, *site.site, reader, *site.layer);
-  save(phases::PhaseId::kDistill, capture.teacher_digest());
+  std::string teacher;
+  if (with_cache) {
+    phases::Capture capture(run);
+    capture.fill();
+    phases::CacheReader reader(capture, run.log);
+    for (const auto& site : acm_sites(*model)) phases::start_learners(run, capture, *site.site, reader, *site.layer);
+    teacher = capture.teacher_digest();
+  }
+  save(phases::PhaseId::kDistill, teacher);
   add_gates(*model, run.settings.gate_config(), run.key());
-  save(phases::PhaseId::kGating, capture.teacher_digest());
+  save(phases::PhaseId::kGating, teacher);
 }
 
 }  // namespace acm::bench

@@ -43,7 +43,7 @@ struct NoiseRun {
 };
 
 // Leaves in the run's folder what the phases start from: a dense model, one with learners, one with gates, all of
-// random weights, and the cache of the dense model's activations.
-void prepare(const phases::Run& run);
+// random weights, and with_cache that of the dense model's activations, from which learners then start.
+void prepare(const phases::Run& run, bool with_cache);
 
 }  // namespace acm::bench

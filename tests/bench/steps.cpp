@@ -40,6 +40,9 @@ struct Options {
   int threads = 1;
   std::string device = "cpu", precision = "float32";
   std::vector<std::string> eager;  // the command of eager.py
+  std::vector<int> phases = {0, 1, 2, 3};
+  bool runs(PhaseId phase) const { return std::ranges::find(phases, static_cast<int>(phase)) != phases.end(); }
+  bool reads_cache() const { return runs(PhaseId::kDistill) || runs(PhaseId::kGating); }
 };
 
 // Lets a phase take one step a turn: it is told of each when the step is over.
@@ -174,9 +177,9 @@ std::vector<Contestant> contestants(const Options& options, const std::filesyste
   };
   std::vector<Contestant> all;
   all.push_back({"pretrain step", "eager PyTorch step", phase_step(PhaseId::kPretrain), dense});
-  all.push_back({"distill step", "pretrain step", phase_step(PhaseId::kDistill), gated});
-  all.push_back({"gating step", "pretrain step", phase_step(PhaseId::kGating), gated});
-  all.push_back({"finetune step", "pretrain step", phase_step(PhaseId::kFinetune), gated});
+  for (const PhaseId phase : {PhaseId::kDistill, PhaseId::kGating, PhaseId::kFinetune})
+    if (options.runs(phase))
+      all.push_back({std::string(name_of(phase)) + " step", "pretrain step", phase_step(phase), gated});
   all.push_back(
       {"dense forward", "eager PyTorch forward", start(options, folder, "dense forward", run_forward), dense});
   if (options.eager.empty()) return all;
@@ -209,9 +212,9 @@ void print(const Contestant& one, const Contestant* reference, const Options& op
 }
 
 void measure(const Options& options, const std::filesystem::path& folder) {
-  start(options, folder, "preparation", [](NoiseRun& noise, Turns&) {
+  start(options, folder, "preparation", [&options](NoiseRun& noise, Turns&) {
     SilentProgress silent;
-    prepare(noise.run(silent));
+    prepare(noise.run(silent), options.reads_cache());
   })->finish();
   auto all = contestants(options, folder);
   take_turns(all, options);
@@ -234,6 +237,7 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
+  app.add_option("--phases", options.phases, "of 0 to 3; 0 is always among them")->check(CLI::Range(0, 3));
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   try {
