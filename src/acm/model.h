@@ -21,8 +21,8 @@ struct SurgeryConfig {
   bool output_bias = false;
 };
 
-// Indices in sites() that `kinds` selects, ascending; Error(kUsage) for a name that selects nothing.
-std::vector<size_t> selected_sites(const nn::Backbone& backbone, const std::vector<std::string>& kinds);
+// Indices of a backbone's sites that `kinds` selects, ascending; Error(kUsage) for a name that selects nothing.
+std::vector<size_t> selected_sites(const std::vector<nn::Site>& sites, const std::vector<std::string>& kinds);
 AcmShape shape_of(const nn::Site& site, const SurgeryConfig& config);
 
 // Replaces the selected sites by ACM layers without gates; each layer's learners start from key.with(site name). Other

@@ -14,8 +14,7 @@ namespace {
 
 }  // namespace
 
-std::vector<size_t> selected_sites(const nn::Backbone& backbone, const std::vector<std::string>& kinds) {
-  const auto& sites = backbone.sites();
+std::vector<size_t> selected_sites(const std::vector<nn::Site>& sites, const std::vector<std::string>& kinds) {
   std::vector<bool> selected(sites.size(), false);
   for (const std::string& wanted : kinds) {
     bool found = false;
@@ -50,7 +49,7 @@ AcmShape shape_of(const nn::Site& site, const SurgeryConfig& config) {
 
 void convert_sites(nn::Backbone& backbone, const SurgeryConfig& config, StreamKey key) {
   const at::Tensor like = backbone.parameters().at(0);
-  for (const size_t index : selected_sites(backbone, config.kinds)) {
+  for (const size_t index : selected_sites(backbone.sites(), config.kinds)) {
     const nn::Site& site = backbone.sites()[index];
     auto layer = std::make_shared<AcmLayer>(shape_of(site, config));
     layer->to(like.device(), like.scalar_type());

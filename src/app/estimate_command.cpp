@@ -5,6 +5,7 @@
 #include "app/estimate_table.h"
 #include "app/plan.h"
 #include "app/samples.h"
+#include "app/speech_plan.h"
 #include "app/threads.h"
 #include "core/error.h"
 #include "data/blank.h"
@@ -51,6 +52,17 @@ Counted count_samples(const Options& options, const phases::Settings& settings) 
   return counted;
 }
 
+Counted count_speech(const Options& options, const phases::Settings& settings) {
+  Counted counted;
+  counted.data.train = blank(settings.data, options.samples.value_or(speech::kUtterances), {1, 1, speech::kMeanSamples},
+                             speech::kTokens);
+  counted.line = std::to_string(counted.data.train->size()) + " training utterances, " +
+                 (options.samples ? "of --samples " + std::to_string(*options.samples)
+                                  : "of LibriSpeech's " + std::to_string(speech::kUtterances)) +
+                 ", each as long as their mean: " + std::to_string(speech::kMeanSamples) + " samples at 16 kHz";
+  return counted;
+}
+
 // Collective with --measure.
 phases::Machine machine_of(const Options& options, const phases::Settings& settings, const comm::World& world,
                            comm::Communicator& group, const std::filesystem::path& folder) {
@@ -80,7 +92,8 @@ int estimate_command(const Options& options, const LoadedSettings& loaded, const
   const auto& settings = loaded.settings;
   set_threads(settings.threads, world.place().local_size);
   Counted counted;
-  root_first(groups.control, [&] { counted = count_samples(options, settings); });
+  root_first(groups.control,
+             [&] { counted = options.speech ? count_speech(options, settings) : count_samples(options, settings); });
   Log log({}, false);
   SilentProgress progress;
   comm::Beat beat({}, groups.control.rank(), groups.control.size(), "estimate", {.on_stop = [] {}});
@@ -99,7 +112,7 @@ int estimate_command(const Options& options, const LoadedSettings& loaded, const
   const auto machine = machine_of(options, settings, world, groups.control, phases::cache_folder(run));
   comm::together(groups.control, [&] {
     if (!run.is_root()) return;
-    const phases::RunEstimate model(run, machine);
+    const phases::RunEstimate model(run, machine, options.speech ? speech::shape(settings) : phases::dense_shape(run));
     const auto estimates = estimates_of(model, wanted_phases("all", settings), options.rank_counts);
     if (options.json)
       std::cout << estimate_json(counted.line, model, estimates).dump(1) << "\n";

@@ -112,8 +112,6 @@ std::string seconds_text(double seconds) {
 }
 
 std::string estimate_tables(const phases::Run& run, const phases::ModelSizes& sizes, const Estimates& estimates) {
-  const auto teacher = phases::teacher_model(run.settings, run.folder);
-  const auto origin = std::filesystem::exists(teacher) ? teacher.string() : std::string("the sizes in [backbone]");
   std::string text =
       format(
           "model: %lld tokens a sample, %.4g M parameters, %.4g GMAC a sample; with gates and learners at %zu sites "
@@ -121,7 +119,7 @@ std::string estimate_tables(const phases::Run& run, const phases::ModelSizes& si
           static_cast<long long>(sizes.tokens), 1e-6 * static_cast<double>(sizes.dense.numbers),
           1e-9 * static_cast<double>(sizes.dense.macs), sizes.sites.size(),
           1e-6 * static_cast<double>(sizes.acm.numbers), 1e-9 * static_cast<double>(sizes.acm.macs)) +
-      "of " + origin + "\n";
+      "of " + sizes.origin + "\n";
   std::optional<PhaseId> phase;
   for (const auto& e : estimates) {
     if (phase != e.phase) {
@@ -154,7 +152,8 @@ Json estimate_json(const std::string& data, const phases::RunEstimate& model, co
   for (const auto& e : estimates) list.push_back(to_json(e));
   const auto& sizes = model.sizes();
   return Json::object({{"data", data},
-                       {"model", Json::object({{"tokens", sizes.tokens},
+                       {"model", Json::object({{"origin", sizes.origin},
+                                               {"tokens", sizes.tokens},
                                                {"dense", to_json(sizes.dense)},
                                                {"acm", to_json(sizes.acm)},
                                                {"sites", static_cast<int64_t>(sizes.sites.size())}})},

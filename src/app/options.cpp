@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "app/speech_plan.h"
 #include "app/version.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -52,6 +53,13 @@ CLI::App* add_estimate(CLI::App& app, Options& options) {
   auto* command =
       app.add_subcommand("estimate", "time, bytes and memory of a run on many ranks, on paper (docs/scale.md)");
   add_config(*command, options);
+  command
+      ->add_option_function<std::string>(
+          "--model", [&options](const std::string&) { options.speech = true; },
+          "in place of --config: a model and data that are not trained yet, by their shapes; --set changes the "
+          "settings")
+      ->check(CLI::IsMember({speech::kName}))
+      ->excludes("--config");
   command->add_option("--ranks", options.rank_counts, "numbers of ranks, such as 8,64; without it 8,64,512,1024")
       ->delimiter(',')
       ->check(CLI::PositiveNumber);
@@ -157,7 +165,7 @@ Options parse_options(int argc, char** argv, bool speak) {
   if (*estimate && !options.phase.empty())
     throw Error(Fault::kUsage, "estimate tells of all phases: leave --phase out");
   if (*eval) check_budgets(options);
-  if (options.config.empty())
+  if (options.config.empty() && !options.speech)
     throw Error(Fault::kUsage, "no settings were given: name a TOML file with --config, such as configs/tiny.toml");
   if (options.command == Options::Command::kTrain && options.phase.empty() && !options.print_config)
     throw Error(Fault::kUsage, "nothing to do: say which phase with --phase 0, 1, 2, 3 or all");

@@ -44,6 +44,7 @@ struct Options {
   std::vector<int> rank_counts = {8, 64, 512, 1024};  // estimate: for so many ranks
   std::string machine = "cpu";                        // estimate: its name, or a file
   bool measure = false;                               // estimate: figures of the machine that this runs on
+  bool speech = false;                                // estimate: of speech (app/speech_plan.h), without a config
   std::optional<int64_t> samples;                     // estimate: training samples, instead of those there are
 };
 

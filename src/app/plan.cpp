@@ -73,7 +73,7 @@ std::string cache_lines(const Run& run, PhaseId phase, const phases::CacheNeed& 
 std::string row_phase_lines(const Run& run, PhaseId phase, int ranks) {
   const auto& config = phases::training_of(run.settings, phase);
   const auto backbone = phases::teacher_or_new(run);
-  const auto need = phases::cache_need(run, phases::cache_layout(run, *backbone, std::string(16, '0')),
+  const auto need = phases::cache_need(run, phases::cache_layout(run, backbone->sites(), std::string(16, '0')),
                                        phases::tokens_of_first_sample(run, *backbone));
   std::string out =
       std::to_string(config.steps_over(need.epoch_rows())) + " steps of " + std::to_string(config.batch) + " tokens";

@@ -176,7 +176,7 @@ Origins Reader::finish() {
 Origins read(Fields& fields, const std::filesystem::path& file, std::span<const std::string> overrides,
              const CrossRules& cross_rules) {
   Reader reader(fields);
-  reader.take_file(file);
+  if (!file.empty()) reader.take_file(file);
   for (const std::string& text : overrides) reader.take_override(text);
   reader.check(cross_rules);
   return reader.finish();

@@ -21,10 +21,11 @@ using CrossRules = std::function<std::vector<std::string>()>;
 // defaults.
 using Origins = std::map<std::string, std::string>;
 
-// Sets `fields` from a TOML file and then from `overrides` ("section.key=value", the value as TOML; a bare word is a
-// string). Unknown keys (the nearest key is named), wrong types, broken rules and broken cross rules are all collected
-// into one Error(kUsage), a line each: "configs/tiny.toml:14:3: distill.learning_rate must be positive, got -1"; faults
-// of an override begin with "--set distill.learning_rate=-1:". An integer is taken where a double is expected.
+// Sets `fields` from a TOML file (none where its path is empty) and then from `overrides` ("section.key=value", the
+// value as TOML; a bare word is a string). Unknown keys (the nearest key is named), wrong types, broken rules and
+// broken cross rules are all collected into one Error(kUsage), a line each: "configs/tiny.toml:14:3:
+// distill.learning_rate must be positive, got -1"; faults of an override begin with "--set distill.learning_rate=-1:".
+// An integer is taken where a double is expected.
 Origins read(Fields& fields, const std::filesystem::path& file, std::span<const std::string> overrides,
              const CrossRules& cross_rules);
 

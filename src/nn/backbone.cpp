@@ -1,5 +1,7 @@
 #include "nn/backbone.h"
 
+#include <ATen/ops/full.h>
+
 #include "core/error.h"
 #include "nn/vit/vit.h"
 
@@ -15,10 +17,19 @@ size_t site_index(const Backbone& backbone, const std::string& name) {
   throw Error(Fault::kUsage, "cannot find the site '" + name + "': this backbone has " + known);
 }
 
+int64_t dense_site_macs_per_token(const Site& site) {
+  return site.width * (site.hidden > 0 ? 2 * site.hidden : site.width);
+}
+
 int64_t dense_site_macs_per_token(const Backbone& backbone) {
   int64_t macs = 0;
-  for (const Site& site : backbone.sites()) macs += site.width * (site.hidden > 0 ? 2 * site.hidden : site.width);
+  for (const Site& site : backbone.sites()) macs += dense_site_macs_per_token(site);
   return macs;
+}
+
+int64_t dense_macs(const Backbone& backbone, int64_t tokens) {
+  return backbone.static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>() +
+         tokens * dense_site_macs_per_token(backbone);
 }
 
 std::shared_ptr<Backbone> make_backbone(const Json& description) {

@@ -31,8 +31,12 @@ class Backbone : public torch::nn::Module {
 // Index of a site by name; Error(kUsage) names the sites there are.
 size_t site_index(const Backbone& backbone, const std::string& name);
 
-// Multiply-accumulates of one token over all the dense sites of a backbone as it was built.
+// Multiply-accumulates of one token in the dense module of a site, and over all the sites of a backbone as it was
+// built.
+int64_t dense_site_macs_per_token(const Site& site);
 int64_t dense_site_macs_per_token(const Backbone& backbone);
+// The same of a sample of so many tokens, and outside the sites as well.
+int64_t dense_macs(const Backbone& backbone, int64_t tokens);
 
 // Builds the backbone that a description names, parameters uninitialised. Error(kData) for an unknown family or a
 // missing member.

@@ -32,14 +32,13 @@ at::ScalarType cached_dtype(const Settings& settings) {
 
 }  // namespace
 
-io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const std::string& weights) {
+io::CacheLayout cache_layout(const Run& run, const std::vector<nn::Site>& sites, const std::string& weights) {
   const auto& config = run.settings.cache;
   io::CacheLayout layout;
   layout.dtype = cached_dtype(run.settings);
   layout.samples = captured_samples(run);
   layout.segment_samples = config.segment_samples;
-  const auto& sites = teacher.sites();
-  const auto selected = selected_sites(teacher, run.settings.acm.sites);
+  const auto selected = selected_sites(sites, run.settings.acm.sites);
   for (const size_t index : selected) {
     const auto& site = sites[index];
     // The stored input belongs to the first selected site that reads it.

@@ -11,9 +11,9 @@
 
 namespace acm::phases {
 
-// What the cache of a run holds: sites, dtype, samples, and the key that makes it what it is, in which `weights` is the
-// teacher's digest.
-io::CacheLayout cache_layout(const Run& run, const nn::Backbone& teacher, const std::string& weights);
+// What the cache of a run holds: those of the teacher's sites that are selected, dtype, samples, and the key that makes
+// it what it is, in which `weights` is the teacher's digest.
+io::CacheLayout cache_layout(const Run& run, const std::vector<nn::Site>& sites, const std::string& weights);
 std::filesystem::path cache_folder(const Run& run);
 // Valid tokens of the first captured sample.
 int64_t tokens_of_first_sample(const Run& run, const nn::Backbone& teacher);

@@ -52,7 +52,7 @@ Capture::Capture(const Run& run)
   check_fits(teacher_, teacher_model(run.settings, run.folder), run.train_data);
   teacher_.backbone->to(run.device, run.settings.dtype());
   teacher_.backbone->eval();
-  const auto layout = cache_layout(run, *teacher_.backbone, teacher_.digest);
+  const auto layout = cache_layout(run, teacher_.backbone->sites(), teacher_.digest);
   need_ = cache_need(run, layout, tokens_of_first_sample(run, *teacher_.backbone));
   cache_ = std::make_unique<io::ActivationCache>(cache_folder(run), layout);
 }

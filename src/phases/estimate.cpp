@@ -56,8 +56,10 @@ Reading reading_of(const CacheNeed& need, int64_t training_rows) {
 
 }  // namespace
 
-RunEstimate::RunEstimate(const Run& run, Machine machine)
-    : run_(run), machine_(std::move(machine)), sizes_(model_sizes(run)) {}
+RunEstimate::RunEstimate(const Run& run, Machine machine) : RunEstimate(run, std::move(machine), dense_shape(run)) {}
+
+RunEstimate::RunEstimate(const Run& run, Machine machine, const ModelShape& dense)
+    : run_(run), machine_(std::move(machine)), sizes_(model_sizes(run, dense)) {}
 
 double RunEstimate::bytes(double numbers) const {
   return numbers * static_cast<double>(c10::elementSize(run_.settings.dtype()));
@@ -87,8 +89,10 @@ void RunEstimate::add_samples(Estimate& e, double samples, double slices) const 
   const bool finetunes = e.phase == PhaseId::kFinetune;
   const auto& model = finetunes ? sizes_.acm : sizes_.dense;
   const auto tokens = static_cast<double>(sizes_.tokens), values = static_cast<double>(model.values);
-  const auto macs = static_cast<double>(model.macs), numbers = static_cast<double>(model.numbers);
-  Work step{.macs = kTraining * samples * macs, .passed = kTrainingPasses * samples * tokens * values};
+  const auto macs = static_cast<double>(model.macs), frozen_macs = static_cast<double>(model.frozen_macs);
+  const auto frozen = static_cast<double>(model.frozen_numbers), trained = static_cast<double>(model.numbers) - frozen;
+  Work step{.macs = samples * (kTraining * (macs - frozen_macs) + frozen_macs),
+            .passed = kTrainingPasses * samples * tokens * values};
   if (finetunes && slices > 1) {  // the choices of all slices are gathered before the first gradient
     step.macs += samples * macs;
     step.passed += kForwardPasses * samples * tokens * values;
@@ -99,11 +103,11 @@ void RunEstimate::add_samples(Estimate& e, double samples, double slices) const 
     step.passed += kForwardPasses * samples * tokens * static_cast<double>(sizes_.dense.values);
   }
   e.macs = static_cast<int64_t>(step.macs);
-  e.compute_seconds = seconds(step) + seconds(update(numbers));
-  add_reduction(e, numbers);
+  e.compute_seconds = seconds(step) + seconds(update(trained));
+  add_reduction(e, trained);
   const double kept = samples / slices * tokens * 2 * values;
   e.memory_bytes = static_cast<int64_t>(
-      bytes(kTrained * numbers + kept + (has_teacher ? static_cast<double>(sizes_.dense.numbers) : 0)));
+      bytes(kTrained * trained + frozen + kept + (has_teacher ? static_cast<double>(sizes_.dense.numbers) : 0)));
   if (!finetunes) return;
   // phases/batch_statistics.cpp: how many tokens chose each count at each site, and tokens, of every sample.
   const auto sites = static_cast<int64_t>(sizes_.sites.size()), counts = run_.settings.acm.learners + 1;

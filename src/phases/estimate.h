@@ -41,8 +41,10 @@ struct Estimate {
 // The cost model of a run: from shapes, settings and data to bytes and operations, and by a machine's figures to time.
 class RunEstimate {
  public:
-  // Builds the run's models once.
+  // Builds the run's model once.
   RunEstimate(const Run& run, Machine machine);
+  // Of a model that is not built, and that the run's settings need not know.
+  RunEstimate(const Run& run, Machine machine, const ModelShape& dense);
   // Error(kUsage) where cache.max_bytes is too small whatever the number of ranks.
   Estimate of(PhaseId phase, int ranks) const;
   const ModelSizes& sizes() const { return sizes_; }

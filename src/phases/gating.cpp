@@ -1,7 +1,6 @@
 #include "phases/gating.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/full.h>
 
 #include <algorithm>
 
@@ -116,7 +115,8 @@ class Gating final : public train::Phase {
   GateConfig gate_config() const {
     std::vector<AcmShape> shapes;
     for (const auto& site : acm_sites(*model_.backbone)) shapes.push_back(site.layer->shape());
-    const auto config = gates_for(run_, *model_.backbone, shapes);
+    const int64_t tokens = tokens_of_first_sample(run_, *model_.backbone);
+    const auto config = gates_for(run_.settings, shapes, tokens, nn::dense_macs(*model_.backbone, tokens));
     if (run_.settings.gate.hidden == 0)
       run_.log.info("gates have a hidden width of " + std::to_string(config.hidden) + " (gate.hidden = 0: automatic)");
     return config;
@@ -163,13 +163,10 @@ Model load_learners(const Run& run, Capture& capture) {
 
 }  // namespace
 
-GateConfig gates_for(const Run& run, const nn::Backbone& backbone, const std::vector<AcmShape>& shapes) {
-  auto config = run.settings.gate_config();
-  if (config.hidden > 0) return config;
-  const int64_t tokens = tokens_of_first_sample(run, backbone);
-  const int64_t outside = backbone.static_macs(at::full({1}, tokens, at::kLong)).item<int64_t>();
-  config.hidden =
-      automatic_gate_width(shapes, config, tokens, outside + tokens * nn::dense_site_macs_per_token(backbone));
+GateConfig gates_for(const Settings& settings, const std::vector<AcmShape>& shapes, int64_t tokens,
+                     int64_t dense_macs) {
+  auto config = settings.gate_config();
+  if (config.hidden == 0) config.hidden = automatic_gate_width(shapes, config, tokens, dense_macs);
   return config;
 }
 

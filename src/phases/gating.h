@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "acm/acm_layer.h"
-#include "nn/backbone.h"
 #include "phases/run.h"
 
 namespace acm::phases {
@@ -14,7 +13,7 @@ namespace acm::phases {
 train::Outcome run_gating(const Run& run);
 
 // The gates that [gate] gives a model whose learners have these shapes, with the hidden width that was left to the
-// program.
-GateConfig gates_for(const Run& run, const nn::Backbone& backbone, const std::vector<AcmShape>& shapes);
+// program; the dense model costs so many multiply-accumulates for a sample of so many tokens.
+GateConfig gates_for(const Settings& settings, const std::vector<AcmShape>& shapes, int64_t tokens, int64_t dense_macs);
 
 }  // namespace acm::phases

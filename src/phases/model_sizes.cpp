@@ -1,7 +1,5 @@
 #include "phases/model_sizes.h"
 
-#include <ATen/ops/full.h>
-
 #include "acm/cost.h"
 #include "acm/model.h"
 #include "phases/gating.h"
@@ -16,48 +14,58 @@ int64_t numbers_of(const torch::nn::Module& module) {
   return numbers;
 }
 
-SiteSizes sizes_of(const AcmLayer& layer) {
-  const auto& gate = *layer.gate();
+// The layer is built for that.
+SiteSizes sizes_of(const AcmShape& shape, const GateConfig& gate_config) {
+  AcmLayer layer(shape);
+  layer.add_gate(gate_config);
+  const Gate& gate = *layer.gate();
   const int64_t gate_numbers = numbers_of(gate);
-  return {.width = layer.shape().width,
-          .hidden = layer.shape().hidden(),
-          .learner_macs = layer.shape().learners * learner_macs_per_token(layer.shape()),
+  return {.width = shape.width,
+          .hidden = shape.hidden(),
+          .learner_macs = shape.learners * learner_macs_per_token(shape),
           .gate_macs = gate.macs_per_token(),
           .first_gate_macs = gate.parameters().front().numel(),
           .learner_numbers = numbers_of(layer) - gate_numbers,
           .gate_numbers = gate_numbers};
 }
 
-// Replaces the selected sites, with gates.
-void convert(const Run& run, nn::Backbone& backbone) {
-  convert_sites(backbone, run.settings.surgery(), run.key());
-  std::vector<AcmShape> shapes;
-  for (const auto& site : acm_sites(backbone)) shapes.push_back(site.layer->shape());
-  add_gates(backbone, gates_for(run, backbone, shapes), run.key());
-}
-
 }  // namespace
 
-ModelSizes model_sizes(const Run& run) {
+ModelShape dense_shape(const Run& run) {
   const auto backbone = teacher_or_new(run);
-  backbone->to(run.settings.dtype());
-  ModelSizes sizes;
-  sizes.tokens = tokens_of_first_sample(run, *backbone);
-  sizes.cache = cache_need(run, cache_layout(run, *backbone, std::string(16, '0')), sizes.tokens);
-  const auto tokens = at::full({1}, sizes.tokens, at::kLong), outside = backbone->static_macs(tokens);
-  sizes.dense = {.numbers = numbers_of(*backbone),
-                 .macs = outside.item<int64_t>() + sizes.tokens * nn::dense_site_macs_per_token(*backbone)};
-  for (const auto& site : backbone->sites()) sizes.dense.values += 2 * site.width + site.hidden;
+  const auto teacher = teacher_model(run.settings, run.folder);
+  ModelShape shape{.origin = std::filesystem::exists(teacher) ? teacher.string() : "the sizes in [backbone]",
+                   .sites = backbone->sites(),
+                   .tokens = tokens_of_first_sample(run, *backbone),
+                   .numbers = numbers_of(*backbone)};
+  shape.macs = nn::dense_macs(*backbone, shape.tokens);
+  for (const size_t index : selected_sites(shape.sites, run.settings.acm.sites))
+    shape.site_numbers += numbers_of(backbone->at(shape.sites[index]));
+  return shape;
+}
 
-  convert(run, *backbone);
-  sizes.acm = {.numbers = numbers_of(*backbone), .values = sizes.dense.values};
-  for (const auto& [index, site, layer] : acm_sites(*backbone)) {
-    sizes.sites.push_back(sizes_of(*layer));
-    sizes.acm.values += layer->shape().hidden() - site->hidden;
+ModelSizes model_sizes(const Run& run, const ModelShape& dense) {
+  const WholeSizes whole{.numbers = dense.numbers,
+                         .macs = dense.macs,
+                         .frozen_numbers = dense.frozen_numbers,
+                         .frozen_macs = dense.frozen_macs};
+  ModelSizes sizes{.origin = dense.origin, .tokens = dense.tokens, .dense = whole, .acm = whole};
+  sizes.cache = cache_need(run, cache_layout(run, dense.sites, std::string(16, '0')), dense.tokens);
+  for (const auto& site : dense.sites) sizes.dense.values += 2 * site.width + site.hidden;
+  sizes.acm.values = sizes.dense.values;
+  sizes.acm.numbers -= dense.site_numbers;
+
+  const auto selected = selected_sites(dense.sites, run.settings.acm.sites);
+  std::vector<AcmShape> shapes;
+  for (const size_t index : selected) shapes.push_back(shape_of(dense.sites[index], run.settings.surgery()));
+  const auto gate = gates_for(run.settings, shapes, dense.tokens, dense.macs);
+  for (size_t i = 0; i < selected.size(); ++i) {
+    const auto& replaced = dense.sites[selected[i]];
+    const auto& site = sizes.sites.emplace_back(sizes_of(shapes[i], gate));
+    sizes.acm.numbers += site.learner_numbers + site.gate_numbers;
+    sizes.acm.macs += dense.tokens * (site.learner_macs + site.gate_macs - nn::dense_site_macs_per_token(replaced));
+    sizes.acm.values += site.hidden - replaced.hidden;
   }
-  const auto costs = cost_model(*backbone);
-  const auto every = at::full({1, static_cast<int64_t>(costs.sites.size())}, costs.learners * sizes.tokens, at::kLong);
-  sizes.acm.macs = sample_macs(costs, every, tokens, outside).item<int64_t>();
   return sizes;
 }
 

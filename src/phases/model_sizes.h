@@ -1,10 +1,25 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "phases/cache_plan.h"
 
 namespace acm::phases {
+
+// A dense model by its shapes, which are all that a cost model asks for.
+struct ModelShape {
+  std::string origin;                // for people: where the shapes come from
+  std::vector<nn::Site> sites = {};  // in the order of execution
+  int64_t site_numbers = 0;          // parameters of the sites that are selected
+  int64_t tokens = 0;                // of a sample, at its sites
+  int64_t numbers = 0;               // parameters, those of sites included
+  int64_t macs = 0;                  // multiply-accumulates of a sample, forward, those of sites included
+  // Of these, in layers before all sites that no phase trains.
+  int64_t frozen_numbers = 0, frozen_macs = 0;
+};
+// Of the teacher, or where its file is not there yet of the settings' backbone. It is built for that.
+ModelShape dense_shape(const Run& run);
 
 // One site with its learners and gate. Multiply-accumulates and values are those of a token.
 struct SiteSizes {
@@ -19,16 +34,18 @@ struct SiteSizes {
 struct WholeSizes {
   int64_t numbers = 0;  // parameters
   int64_t macs = 0, values = 0;
+  int64_t frozen_numbers = 0, frozen_macs = 0;  // of these, not trained
 };
 
 // All of a run's models and its cache that time, bytes and memory follow from.
 struct ModelSizes {
+  std::string origin;  // as in ModelShape
   int64_t tokens = 0;  // of a sample
   WholeSizes dense, acm;
-  std::vector<SiteSizes> sites;  // selected, in the teacher's order
-  CacheNeed cache;
+  std::vector<SiteSizes> sites = {};  // selected, in the teacher's order
+  CacheNeed cache = {};
 };
-// Of the teacher, or where its file is not there yet of the settings' backbone. It is built, and converted, for that.
-ModelSizes model_sizes(const Run& run);
+// What the settings make of a dense model.
+ModelSizes model_sizes(const Run& run, const ModelShape& dense);
 
 }  // namespace acm::phases

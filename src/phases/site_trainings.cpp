@@ -52,7 +52,7 @@ void in_team(const Work& work) try {
 SiteTeams site_teams(const nn::Backbone& teacher, const Settings& settings, int ranks) {
   SiteTeams plan;
   std::vector<int64_t> costs;
-  for (const size_t index : selected_sites(teacher, settings.acm.sites)) {
+  for (const size_t index : selected_sites(teacher.sites(), settings.acm.sites)) {
     const auto shape = shape_of(teacher.sites()[index], settings.surgery());
     plan.sites.push_back(teacher.sites()[index].name);
     costs.push_back(shape.learners * learner_macs_per_token(shape));

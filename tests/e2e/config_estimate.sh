@@ -13,6 +13,14 @@ expect_in stdout '^in all: 8 rank\(s\) [0-9.]+ [hd]; 512 rank\(s\) refused$'
 expect_in stdout '^  float32_flops +4\.68e\+13 +NVIDIA.s figures of the H100'
 [ -z "$(find . -mindepth 1 ! -name stdout ! -name stderr)" ] || fail "left behind: $(find .)"
 
+# Speech, which is not trained yet, by its shapes.
+acm 1 estimate --model wav2vec2-base-librispeech --machine h100 --set finetune.batch=1024 --set distill.slices=16
+expect_in stdout '^data: 280241 training utterances, of LibriSpeech.s 281241, each as long as their mean: 196800 samples at 16 kHz$'
+expect_in stdout '^model: 614 tokens a sample, 94\.4 M parameters, [0-9.]+ GMAC a sample; .* at 12 sites .*; of wav2vec2-base by its shapes, whose'
+expect_in stdout '^phase 1 distill: [0-9]+ steps of 7368 tokens a site; '
+expect_in stdout '^phase 3 finetune: 1094 steps of 1024 samples, gradients of '
+expect_in stdout '^in all: 8 rank\(s\) .* 64 rank\(s\) .* 512 rank\(s\) .* 1024 rank\(s\) [0-9.]+ (h|d|min)$'
+
 EXPECT=64 acm 1 estimate --config "$base" --machine abacus
 expect_in stderr "there is no machine 'abacus'"
 

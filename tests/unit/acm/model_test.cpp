@@ -117,11 +117,11 @@ TEST_F(ModelFiles, AnImpossibleSiteIsRefusedByName) {
 
 TEST(Surgery, SelectsByKindAndName) {
   const auto model = tiny_vit(at::kFloat);
-  const auto indices = selected_sites(*model, {"blocks.1.ffn", "q"});
+  const auto indices = selected_sites(model->sites(), {"blocks.1.ffn", "q"});
   std::vector<std::string> names;
   for (const size_t i : indices) names.push_back(model->sites()[i].name);
   EXPECT_EQ(names, (std::vector<std::string>{"blocks.0.q", "blocks.1.q", "blocks.1.ffn"}));
-  EXPECT_THROW(selected_sites(*model, {"fnn"}), Error);
+  EXPECT_THROW(selected_sites(model->sites(), {"fnn"}), Error);
 }
 
 TEST(Surgery, LeavesOtherParametersAndIsAFunctionOfTheKey) {

@@ -71,6 +71,11 @@ TEST(Options, OfAnEstimate) {
   EXPECT_TRUE(options.measure && options.json);
   EXPECT_EQ(options.samples, 5000);
   EXPECT_EQ(options.overrides, std::vector<std::string>{"seed=1"});
+  EXPECT_FALSE(options.speech);
+  EXPECT_TRUE(parse({"estimate", "--model", "wav2vec2-base-librispeech"}).speech);
+  expect_refused({"estimate", "--model", "wav2vec2-base-librispeech", "--config", "a.toml"},
+                 "--config excludes --model");
+  expect_refused({"estimate", "--model", "wav2vec2-huge"}, "wav2vec2-huge not in {wav2vec2-base-librispeech}");
   expect_refused({"estimate"}, "name a TOML file with --config");
   expect_refused({"estimate", "--config", "a.toml", "--ranks", "8,0"}, "--ranks");
   expect_refused({"--phase", "1", "estimate", "--config", "a.toml"}, "leave --phase out");

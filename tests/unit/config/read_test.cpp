@@ -51,6 +51,11 @@ TEST_F(ReadTest, SetsEachTypeAndSaysFromWhere) {
                               {"acm.sites", file_.string() + ":9"}}));
 }
 
+TEST_F(ReadTest, OverridesAreEnough) {
+  config::read(settings_.fields, {}, Overrides{"seed=7"}, {});
+  EXPECT_EQ(settings_.seed, 7);
+}
+
 TEST_F(ReadTest, ArraysOfNumbersTakeIntegersAndMayBeEmpty) {
   Fields fields;
   std::vector<double> mean = {0.5}, std = {1};

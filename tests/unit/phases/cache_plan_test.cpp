@@ -83,7 +83,7 @@ TEST(CachePlan, BytesForPeople) {
 
 class CacheLayoutTest : public testing::Test {
  protected:
-  io::CacheLayout layout() const { return cache_layout(run_, *new_backbone(run_), "digest"); }
+  io::CacheLayout layout() const { return cache_layout(run_, new_backbone(run_)->sites(), "digest"); }
   const Scratch scratch_;
   const std::unique_ptr<comm::Communicator> solo_ = comm::make_solo_communicator();
   SmallRun small_{scratch_.folder(), *solo_};

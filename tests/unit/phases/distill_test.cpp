@@ -94,7 +94,7 @@ void in_windows(Settings& s, int64_t groups) {
   const auto solo = comm::make_solo_communicator();
   SmallRun small(s.run_dir, *solo, [&](Settings& other) { other = s; });
   const auto run = small.run(*solo);
-  const auto need = cache_need(run, cache_layout(run, *new_backbone(run), std::string(16, 'x')), 5);
+  const auto need = cache_need(run, cache_layout(run, new_backbone(run)->sites(), std::string(16, 'x')), 5);
   s.cache.max_bytes = groups * need.group_bytes();
 }
 

@@ -1,9 +1,11 @@
 #include "phases/estimate.h"
 
+#include <ATen/ops/full.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
+#include "acm/cost.h"
 #include "phases/distill.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
@@ -146,6 +148,35 @@ TEST_F(EstimateTest, CountsWhatEachPhaseMultiplies) {
   const int64_t dense = 4 * 16 * 8 + 8 * 3 + 2 * 2 * 25 * 8 + 2 * 5 * (2 * 8 * 12 + 4 * 8 * 8);
   EXPECT_EQ(of(PhaseId::kPretrain, 1).macs, 3 * 7 * dense);
   EXPECT_EQ(of(PhaseId::kPretrain, 2).macs, 3 * 4 * dense);  // seven samples on two ranks
+}
+
+// What a model is counted with before it is converted, and what the converted one is.
+TEST_F(EstimateTest, CountsTheConvertedModel) {
+  small_.settings.acm.sites = {"ffn", "blocks.1.q"};
+  small_.settings.gate.hidden = 0;
+  const auto model = new_backbone(run_);
+  const auto sizes = RunEstimate(run_, machine_named("cpu")).sizes();
+  convert_sites(*model, run_.settings.surgery(), StreamKey(1));
+  add_gates(*model, {.hidden = 4}, StreamKey(1));
+  int64_t numbers = 0;
+  for (const auto& parameter : model->parameters()) numbers += parameter.numel();
+  EXPECT_EQ(sizes.acm.numbers, numbers);
+  const auto tokens = at::full({1}, 5, at::kLong), every = at::full({1, 3}, 2 * 5, at::kLong);
+  EXPECT_EQ(sizes.acm.macs, sample_macs(cost_model(*model), every, tokens, model->static_macs(tokens)).item<int64_t>());
+}
+
+TEST_F(EstimateTest, WhatIsFrozenRunsForwardAloneAndIsNeitherSummedNorSaved) {
+  auto shape = dense_shape(run_);
+  shape.frozen_numbers = 40;
+  shape.frozen_macs = 500;
+  const RunEstimate all(run_, machine_named("cpu")), part(run_, machine_named("cpu"), shape);
+  for (const auto phase : {PhaseId::kPretrain, PhaseId::kFinetune}) {
+    const auto whole = all.of(phase, 2), trained = part.of(phase, 2);
+    EXPECT_EQ(trained.macs, whole.macs - 4 * 2 * 500);  // four samples
+    EXPECT_EQ(trained.gradient_bytes, whole.gradient_bytes - 40 * 8);
+    EXPECT_EQ(trained.checkpoint_bytes, whole.checkpoint_bytes - 3 * 40 * 8);
+    EXPECT_EQ(trained.memory_bytes, whole.memory_bytes - 3 * 40 * 8);
+  }
 }
 
 TEST_F(EstimateTest, TheTeacherAndSeveralMicroBatchesCostPhase3More) {
