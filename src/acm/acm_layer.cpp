@@ -14,6 +14,10 @@
 
 #include "acm/cost.h"
 #include "acm/mixed_execution.h"
+#ifdef ACM_WITH_CUDA
+#include "acm/gated_on_gpu.h"
+#include "acm/mixed_on_gpu.h"
+#endif
 #include "core/error.h"
 #include "nn/random_tensor.h"
 
@@ -50,12 +54,37 @@ at::Tensor AcmLayer::forward(const at::Tensor& tokens, nn::TokenContext& context
                                    ": this model has no gates; make them with 'acm_dist --phase 2', or evaluate with a "
                                    "fixed number of learners");
   }
-  if (!context.training) {
-    const auto [logits, choice] = gate_->decide(tokens, shape_.min_k);
-    record.logits = logits;
-    record.choice = choice;
-    return chosen(tokens, choice);
+  return context.training ? run_mixture(tokens, context, record) : gated(tokens, record);
+}
+
+at::Tensor AcmLayer::gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
+#ifdef ACM_WITH_CUDA
+  if (masks_on_gpu(tokens, weights(), *gate_)) {
+    const GatedPass pass = run_masked_on_gpu(tokens, weights(), *gate_, shape_.min_k, for_gpu_, choice);
+    record.logits = pass.logits;
+    record.choice = pass.choice;
+    return pass.output;
   }
+#endif
+  const Gate::Decision decision = gate_->decide(tokens, shape_.min_k);
+  record.logits = decision.logits;
+  record.choice = decision.choice;
+  return chosen(tokens, choice.defined() ? choice : decision.choice);
+}
+
+at::Tensor AcmLayer::run_mixture(const at::Tensor& tokens, const nn::TokenContext& context,
+                                 nn::SiteRecord& record) const {
+#ifdef ACM_WITH_CUDA
+  if (mixes_on_gpu(tokens, *gate_)) {
+    const auto keys = nn::token_streams(context.noise, context.positions, context.site, tokens.device());
+    const GatedPass pass =
+        run_mixture_on_gpu(tokens, weights(), *gate_, shape_.min_k, {keys, context.gate_task_gradient});
+    record.logits = pass.logits;
+    record.mixture = pass.mixture;
+    record.choice = pass.choice;
+    return pass.output;
+  }
+#endif
   record.logits = gate_->forward(tokens).to(w1.scalar_type());  // autocast gives others
   const at::Tensor uniform = nn::token_uniform(context.noise, context.positions, context.site, tokens.size(1),
                                                shape_.allowed(), tokens.device());
@@ -102,6 +131,10 @@ at::Tensor AcmLayer::mixed(const at::Tensor& tokens, const at::Tensor& mixture) 
 }
 
 at::Tensor AcmLayer::chosen(const at::Tensor& tokens, const at::Tensor& choice) const {
+#ifdef ACM_WITH_CUDA
+  if (orders_on_gpu(tokens, weights()))
+    return run_chosen_learners_on_gpu(rows_of(tokens), choice.reshape({-1}), weights(), for_gpu_).view(tokens.sizes());
+#endif
   return run_chosen_learners(rows_of(tokens), choice.reshape({-1}), weights()).view(tokens.sizes());
 }
 

@@ -5,6 +5,7 @@
 #include "acm/activation.h"
 #include "acm/gate.h"
 #include "acm/gated_execution.h"
+#include "acm/kept_tensors.h"
 #include "nn/token_module.h"
 
 namespace acm {
@@ -35,6 +36,8 @@ class AcmLayer final : public nn::TokenModule {
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override;
   int64_t macs_per_token() const override;
 
+  // What forward does in evaluation. `choice` int64 [samples, tokens]: what is run in place of what the gate says.
+  at::Tensor gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice = {}) const;
   at::Tensor prefixes(const at::Tensor& tokens) const;  // [..., learners + 1, width], h(z, 0) first
   at::Tensor mixed(const at::Tensor& tokens,
                    const at::Tensor& mixture) const;  // mixture [..., allowed] over counts min_k .. N
@@ -54,9 +57,11 @@ class AcmLayer final : public nn::TokenModule {
 
  private:
   at::Tensor run_fixed(const at::Tensor& tokens, int64_t count, nn::SiteRecord& record) const;
+  at::Tensor run_mixture(const at::Tensor& tokens, const nn::TokenContext& context, nn::SiteRecord& record) const;
 
   AcmShape shape_;
   std::shared_ptr<Gate> gate_;
+  mutable KeptTensors for_gpu_;  // weights as passes without gradients on a GPU read them
 };
 
 }  // namespace acm

@@ -9,6 +9,9 @@
 #include <string>
 #include <utility>
 
+#ifdef ACM_WITH_CUDA
+#include "acm/mixed_on_gpu.h"
+#endif
 #include "core/error.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/row_product.h"
@@ -86,6 +89,10 @@ at::Tensor Gate::by_kernel(const at::Tensor& tokens, int64_t least, int64_t* cho
 }
 
 Gate::Decision Gate::decide(const at::Tensor& tokens, int64_t least) const {
+#ifdef ACM_WITH_CUDA
+  if (mixes_on_gpu(tokens, *this) && !at::GradMode::is_enabled())
+    return run_gate_on_gpu(tokens, *this, least, for_gpu_);
+#endif
   if (!kernel_applies(tokens)) {
     const at::Tensor logits = forward(tokens).to(weights_[0].scalar_type());  // autocast gives others
     return {logits, best_class(logits, least)};

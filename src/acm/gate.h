@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "acm/activation.h"
+#include "acm/kept_tensors.h"
 #include "core/json.h"
 #include "core/random.h"
 
@@ -45,6 +46,7 @@ class Gate : public torch::nn::Module {
 
   std::vector<at::Tensor> weights_, biases_;  // [out, in], [out]
   GateConfig config_;
+  mutable KeptTensors for_gpu_;
 };
 
 at::Tensor gumbel_noise(const at::Tensor& uniform);  // -log(-log u)

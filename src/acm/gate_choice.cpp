@@ -6,9 +6,6 @@
 #include <cmath>
 
 #include "acm/gate.h"
-#ifdef ACM_WITH_CUDA
-#include "acm/gated_on_gpu.h"
-#endif
 #include "nn/kernels/feed_forward.h"
 
 namespace acm {
@@ -50,9 +47,6 @@ at::Tensor straight_through_choice(const at::Tensor& logits, const at::Tensor& n
 }
 
 at::Tensor best_class(const at::Tensor& logits, int64_t least) {
-#ifdef ACM_WITH_CUDA
-  if (logits.is_cuda() && logits.scalar_type() == at::kFloat) return best_class_on_gpu(logits, least);
-#endif
   if (!nn::kernels_fit({logits})) return logits.argmax(-1) + least;
   constexpr int64_t kRowsAtOnce = 1024;
   const int64_t classes = logits.size(-1);

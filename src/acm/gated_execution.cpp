@@ -1,7 +1,6 @@
 #include "acm/gated_execution.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/cumsum.h>
@@ -11,9 +10,6 @@
 
 #include "acm/bfloat16_gated_kernels.h"
 #include "acm/gated_kernels.h"
-#ifdef ACM_WITH_CUDA
-#include "acm/gated_on_gpu.h"
-#endif
 
 namespace acm {
 
@@ -38,9 +34,6 @@ at::Tensor run_chosen_learners(const at::Tensor& tokens, const at::Tensor& choic
   TORCH_CHECK(choice.dim() == 1 && choice.size(0) == tokens.size(0), "one count for each token");
   if (in_bfloat16(weights)) return run_chosen_learners_in_bfloat16(tokens, choice, weights);
   if (gated_kernels_apply(tokens, weights)) return run_chosen_learners_by_kernels(tokens, choice, weights);
-#ifdef ACM_WITH_CUDA
-  if (tokens.is_cuda() && !at::GradMode::is_enabled()) return run_chosen_learners_on_gpu(tokens, choice, weights);
-#endif
   const at::Tensor tokens_of_count = at::bincount(choice, {}, weights.learners + 1).cpu();
   TORCH_CHECK(tokens_of_count.numel() == weights.learners + 1, "a token chose more learners than there are");
   const int64_t* sizes = tokens_of_count.const_data_ptr<int64_t>();

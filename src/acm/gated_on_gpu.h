@@ -1,18 +1,19 @@
 #pragma once
 
 #include "acm/gated_execution.h"
+#include "acm/kept_tensors.h"
 
 namespace acm {
 
-// run_chosen_learners on a GPU, without gradients, by kernels of our own around LibTorch's products; under autocast in
-// its type. Where a layer has many hidden units, tokens are ordered by count and only chosen learners run, and the host
-// waits once, for the number of tokens of each count. Where it has few, as projections have, moving the rows would take
-// longer than what it saves: all learners run, what was not chosen is set to zero, and nobody waits. Which of the two
-// depends on shape and type alone, so that the same numbers come out everywhere.
-at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor& choice,
-                                      const LearnerWeights& weights);
+// Whether the function below is to be used: on a GPU, without gradients, and where a layer has so many hidden units
+// that ordering its tokens is faster than to run all learners (mixed_on_gpu.h). That depends on shape and type alone,
+// so that the same numbers come out everywhere.
+bool orders_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights);
 
-// best_class of gate.h on a GPU. logits float32 [..., classes] -> int64 without the last axis.
-at::Tensor best_class_on_gpu(const at::Tensor& logits, int64_t least);
+// run_chosen_learners by kernels of our own around LibTorch's products; under autocast in its type. Tokens are ordered
+// by count and only chosen learners run; the host waits once, for the number of tokens of each count, while the GPU
+// puts the tokens in their order. kept: the weights in that type.
+at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights,
+                                      KeptTensors& kept);
 
 }  // namespace acm

@@ -8,9 +8,6 @@
 #include <optional>
 
 #include "acm/mixed_kernels.h"
-#ifdef ACM_WITH_CUDA
-#include "acm/mixed_on_gpu.h"
-#endif
 #include "nn/kernels/feed_forward.h"
 
 namespace acm {
@@ -54,10 +51,6 @@ at::Tensor mixed_by_operations(const at::Tensor& tokens, const at::Tensor& share
 
 at::Tensor run_mixed_learners(const at::Tensor& tokens, const at::Tensor& shares, const LearnerWeights& weights) {
   const at::Tensor rows = tokens.reshape({-1, tokens.size(-1)}), row_shares = shares.reshape({-1, shares.size(-1)});
-#ifdef ACM_WITH_CUDA
-  if (rows.is_cuda() && rows.scalar_type() != at::kDouble)
-    return run_mixed_learners_on_gpu(rows, row_shares, weights).view(tokens.sizes());
-#endif
   if (!nn::kernels_fit({rows, row_shares, weights.w1, weights.b1, weights.w2, weights.b2}))
     return mixed_by_operations(rows, row_shares, weights).view(tokens.sizes());
   const auto b2 = weights.b2.defined() ? std::optional(weights.b2) : std::nullopt;

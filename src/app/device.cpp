@@ -36,6 +36,7 @@ void set_deterministic(bool on) {
   if (!on) return;
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);  // without it cuBLAS refuses
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // whoever allocates writes all that is read
 }
 
 std::string device_text(at::Device device) { return device.is_cpu() ? "CPU" : device.str(); }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "comm/communicator.h"
+#include "data/device_copy.h"
 #include "data/loader.h"
 #include "phases/run.h"
 
@@ -28,7 +29,7 @@ class SampleFetching {
   void report(comm::Communicator& group, Log& log) const;
   // For a model on `device`.
   data::Fetching fetching(at::Device device) {
-    return {threads_, bad_samples_ ? &*bad_samples_ : nullptr, !device.is_cpu()};
+    return {threads_, bad_samples_ ? &*bad_samples_ : nullptr, data::copy_stream(device)};
   }
 
  private:

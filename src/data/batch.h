@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+
 namespace acm::data {
 
 // Samples of one slice, padded to a common length where they differ.
@@ -15,6 +17,8 @@ struct Batch {
   at::Tensor
       positions;  // int64 [samples], always on the host: places in the schedule, the key of a sample's randomness
   int64_t samples() const { return positions.numel(); }
+  // What lies on the model's device; some may be undefined.
+  std::array<at::Tensor*, 4> read_by_models() { return {&inputs, &lengths, &labels, &targets}; }
 };
 
 }  // namespace acm::data

@@ -1,10 +1,9 @@
 #include "data/batch_queue.h"
 
-#include <ATen/ops/empty.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/util/Exception.h>
 
 #include <condition_variable>
-#include <cstring>
 #include <exception>
 #include <map>
 #include <mutex>
@@ -12,6 +11,7 @@
 #include <utility>
 
 #include "core/stopwatch.h"
+#include "data/device_copy.h"
 #include "data/fetch.h"
 
 namespace acm::data {
@@ -20,16 +20,6 @@ namespace {
 // One batch is filled while the next one is taken or waits to be; more would only hold memory. Where batches are
 // smaller than the team of threads, as many as give each thread its next sample.
 constexpr size_t kBatches = 2, kSamplesPerThread = 2;
-
-// What a device reads of the batch. A plain copy: an operator would start threads of its own under each of ours.
-void pin(Batch& batch) {
-  for (at::Tensor* tensor : {&batch.inputs, &batch.lengths, &batch.labels, &batch.targets}) {
-    if (!tensor->defined()) continue;
-    const at::Tensor pinned = at::empty(tensor->sizes(), tensor->options().pinned_memory(true));
-    std::memcpy(pinned.mutable_data_ptr(), tensor->const_data_ptr(), tensor->nbytes());
-    *tensor = pinned;
-  }
-}
 
 // A batch that is being made. Its fields are guarded by the queue's mutex, but for `samples`, each of which belongs to
 // the thread that fetches it until all are there.
@@ -40,6 +30,7 @@ struct Job {
   std::exception_ptr error;  // of the first position that has one
   size_t error_at = 0;
   Batch batch;
+  std::optional<c10::Event> sent;  // the batch, to a device
   bool ready = false;
 
   void fail(size_t at, std::exception_ptr what) {
@@ -136,6 +127,9 @@ struct BatchQueue::Impl {
   }
 
   void work() {
+    // For the whole thread, since its current device counts too: LibTorch returns to it whenever it destroys an event,
+    // and on GPU 0, which may be another rank's, CUDA would make a context for that.
+    const c10::OptionalStreamGuard copying(fetching_.copies);
     std::unique_lock lock(mutex_);
     for (;;) {
       work_.wait(lock, [&] { return stopping_ || has_work(); });
@@ -173,7 +167,7 @@ struct BatchQueue::Impl {
       std::vector<Sample> samples;
       for (auto& fetched : job.samples) samples.push_back(std::move(fetched.sample));
       job.batch = make_batch(source_, schedule_, views_, samples);
-      if (fetching_.pinned) pin(job.batch);
+      if (fetching_.copies) job.sent = send(job.batch, fetching_.copies->device());
       return {};
     } catch (...) {
       return std::current_exception();
@@ -188,6 +182,7 @@ struct BatchQueue::Impl {
       replaced += static_cast<int64_t>(fetched.skipped.size());
     }
     if (job.error) std::rethrow_exception(job.error);
+    if (job.sent) receive(job.batch, *job.sent);
     const std::lock_guard lock(mutex_);
     figures_.replaced += replaced;
     return std::move(job.batch);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/batch_queue.h"
+#include "data/device_copy.h"
 #include "data/fetch.h"
 
 namespace acm::data {
@@ -33,7 +34,9 @@ struct Loader::Impl {
       return queue_.get(next_++);
     }
     // Of no place in the order: there is nothing to prefetch after it.
-    return load_positions(source_, schedule_, views_, schedule_.positions(slice), fetching_.bad_samples);
+    Batch batch = load_positions(source_, schedule_, views_, schedule_.positions(slice), fetching_.bad_samples);
+    if (fetching_.copies) send(batch, fetching_.copies->device());
+    return batch;
   }
 
   Slice slice_at(int64_t number) const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Stream.h>
+
 #include <memory>
 #include <optional>
 #include <utility>
@@ -16,7 +18,7 @@ namespace acm::data {
 struct Fetching {
   int threads = 1;
   BadSamples* bad_samples = nullptr;  // null: a sample that cannot be read is an error; else the next stands in for it
-  bool pinned = false;  // batches lie in memory that a device copies from while the host goes on; needs a device
+  std::optional<c10::Stream> copies = {};  // batches are copied to its device ahead of their use (device_copy.h)
 };
 
 // What is random in the samples that a loader serves.
@@ -40,6 +42,10 @@ struct FetchFigures {
 // All threads work on one batch, sample by sample, then on the next; at most two batches (or two samples a thread,
 // where that is more) are under way or ready. What a batch holds is a function of source, schedule, views and positions
 // alone. An error of a sample is thrown by get(), naming the sample. The source must outlive the loader.
+//
+// Where batches are copied to a device, these take memory there too, beside those that it still computes with: 154 MB
+// each for 256 images of 224 x 224 in float32. get() has the calling thread's current stream wait for the copy, not the
+// host.
 class Loader {
  public:
   Loader(const DataSource& source, Schedule schedule, Views views, std::vector<Slice> order, Fetching fetching = {});

@@ -4,6 +4,11 @@
 
 namespace acm::nn {
 
+at::ScalarType product_type(const at::Tensor& tokens) {
+  const at::DeviceType device = tokens.device().type();
+  return at::autocast::is_autocast_enabled(device) ? at::autocast::get_autocast_dtype(device) : tokens.scalar_type();
+}
+
 Autocast::Autocast(at::Device device, bool on)
     : device_(device.type()),
       on_(on),

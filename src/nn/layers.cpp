@@ -6,6 +6,9 @@
 
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/vector_math.h"
+#ifdef ACM_WITH_CUDA
+#include "nn/norm_on_gpu.h"
+#endif
 
 namespace acm::nn {
 
@@ -37,12 +40,18 @@ at::Tensor LayerNorm::by_kernel(const at::Tensor& tokens, const at::Tensor& upda
 
 at::Tensor LayerNorm::forward(const at::Tensor& tokens) const {
   if (kernels_apply({tokens, weight, bias})) return by_kernel(tokens, {});
+#ifdef ACM_WITH_CUDA
+  if (norm_fits_gpu(tokens)) return norm_of_sum_on_gpu(tokens, {}, weight, bias, eps_).normalised;
+#endif
   return at::layer_norm(tokens, weight.sizes(), weight, bias, eps_);
 }
 
 LayerNorm::OfSum LayerNorm::forward_sum(const at::Tensor& tokens, const at::Tensor& update) const {
   if (!update.defined()) return {tokens, forward(tokens)};
   if (kernels_apply({tokens, update, weight, bias})) return {tokens, by_kernel(tokens, update)};
+#ifdef ACM_WITH_CUDA
+  if (norm_fits_gpu(tokens)) return norm_of_sum_on_gpu(tokens, update, weight, bias, eps_);
+#endif
   const at::Tensor sum = tokens.add(update);
   return {sum, forward(sum)};
 }

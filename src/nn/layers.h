@@ -21,12 +21,13 @@ class Linear final : public torch::nn::Module {
 class LayerNorm final : public torch::nn::Module {
  public:
   LayerNorm(int64_t width, double eps);
-  at::Tensor forward(const at::Tensor& tokens) const;  // [..., width] -> the same shape
+  // [..., width] -> the same shape. On a GPU float32 tokens give autocast's type, where that is on.
+  at::Tensor forward(const at::Tensor& tokens) const;
   struct OfSum {
     at::Tensor sum, normalised;  // tokens + update, and that normalised
   };
-  // In one pass where kernels apply, and then the sum takes the place of the tokens, for which nobody else may have a
-  // use. An undefined update is none.
+  // In one pass on a GPU, and where the CPU's kernels apply: then the sum takes the place of the tokens, for which
+  // nobody else may have a use. An undefined update is none.
   OfSum forward_sum(const at::Tensor& tokens, const at::Tensor& update) const;
 
   at::Tensor weight, bias;  // [width]

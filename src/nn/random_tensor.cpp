@@ -45,16 +45,11 @@ std::vector<StreamKey> streams_of(StreamKey key, const at::Tensor& positions, si
 }
 
 #ifdef ACM_WITH_CUDA
-at::Tensor token_uniform_on_gpu(const std::vector<StreamKey>& streams, int64_t tokens, int64_t columns,
-                                at::Device device) {
-  const auto samples = static_cast<int64_t>(streams.size());
-  const at::Tensor keys = at::empty({samples}, at::TensorOptions().dtype(at::kLong).pinned_memory(true));
-  std::ranges::transform(streams, keys.mutable_data_ptr<int64_t>(),
-                         [](StreamKey stream) { return static_cast<int64_t>(stream.value()); });
-  const at::Tensor there = keys.to(device, at::kLong, /*non_blocking=*/true);
-  const at::Tensor out = at::empty({samples, tokens, columns}, there.options().dtype(at::kDouble));
-  check_launch(fill_token_uniform(there.const_data_ptr<int64_t>(), samples, tokens * columns,
-                                  out.mutable_data_ptr<double>(), OnGpu(device).stream()),
+at::Tensor token_uniform_on_gpu(const at::Tensor& streams, int64_t tokens, int64_t columns) {
+  const int64_t samples = streams.size(0);
+  const at::Tensor out = at::empty({samples, tokens, columns}, streams.options().dtype(at::kDouble));
+  check_launch(fill_token_uniform(streams.const_data_ptr<int64_t>(), samples, tokens * columns,
+                                  out.mutable_data_ptr<double>(), OnGpu(streams.device()).stream()),
                "draw random numbers");
   return out;
 }
@@ -70,14 +65,24 @@ void fill_normal(at::Tensor& tensor, StreamKey key, double std) {
   fill(tensor, [=](uint64_t i) { return std * truncated_normal(key, i); });
 }
 
+at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t site, at::Device device) {
+  TORCH_CHECK(positions.is_cpu(), "positions lie on the host");
+  const std::vector<StreamKey> streams = streams_of(key, positions, site);
+  const at::Tensor keys = at::empty({static_cast<int64_t>(streams.size())},
+                                    at::TensorOptions().dtype(at::kLong).pinned_memory(!device.is_cpu()));
+  std::ranges::transform(streams, keys.mutable_data_ptr<int64_t>(),
+                         [](StreamKey stream) { return static_cast<int64_t>(stream.value()); });
+  return keys.to(device, at::kLong, /*non_blocking=*/true);
+}
+
 at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site, int64_t tokens, int64_t columns,
                          at::Device device) {
   TORCH_CHECK(positions.is_cpu(), "positions lie on the host");
+#ifdef ACM_WITH_CUDA
+  if (device.is_cuda()) return token_uniform_on_gpu(token_streams(key, positions, site, device), tokens, columns);
+#endif
   const std::vector<StreamKey> streams = streams_of(key, positions, site);
   const auto samples = static_cast<int64_t>(streams.size());
-#ifdef ACM_WITH_CUDA
-  if (device.is_cuda()) return token_uniform_on_gpu(streams, tokens, columns, device);
-#endif
   const at::Tensor out = at::empty({samples, tokens, columns}, at::kDouble);
   double* value = out.mutable_data_ptr<double>();
   const auto numbers = static_cast<uint64_t>(tokens * columns);

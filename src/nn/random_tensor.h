@@ -11,6 +11,9 @@ namespace acm::nn {
 void fill_uniform(at::Tensor& tensor, StreamKey key, double low, double high);
 void fill_normal(at::Tensor& tensor, StreamKey key, double std);  // truncated at two standard deviations
 
+// The key of each sample's stream of the numbers below, int64 [samples] on `device`; the host does not wait.
+at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t site, at::Device device);
+
 // Numbers in (0, 1) for the tokens of a batch, [samples, tokens, columns], float64: keyed by (key, position of the
 // sample, site), then token and column, so that neither padding nor the split of the batch changes a token's noise.
 // `positions` lie on the host; the numbers are on `device`, and the host does not wait for them.

@@ -15,7 +15,7 @@ namespace acm::nn {
 // What one site did in one forward pass. Undefined where it was not asked for or does not apply.
 struct SiteRecord {
   at::Tensor input, output;  // [samples, tokens, width]
-  at::Tensor logits;         // [samples, tokens, allowed counts], without noise
+  at::Tensor logits;         // [samples, tokens, allowed counts], without noise; on a GPU without gradient
   at::Tensor mixture;        // [samples, tokens, allowed counts]: the straight-through one-hot choice, in training
   at::Tensor choice;         // int64 [samples, tokens]: learners run
 };

@@ -76,7 +76,7 @@ io::SegmentData Capture::compute(int64_t segment, data::RangeLoader& loader) {
   const int64_t first = layout.first_sample(segment), samples = layout.samples_in(segment);
   std::vector<SiteRows> sites(layout.sites.size());
   for (int64_t done = 0; done < samples; done += config.micro_batch) {
-    const auto batch = on_device(loader.next(), run_.device);
+    const auto batch = loader.next();
     const auto counts = teacher_.backbone->token_counts(batch).cpu();
     const SingleThreadInFloat64 guard(dtype());
     nn::Recorder recorder(teacher_.backbone->sites().size(), nn::Recorder::Keep::kActivations);

@@ -13,7 +13,6 @@
 #include "core/stopwatch.h"
 #include "nn/autocast.h"
 #include "nn/sample_groups.h"
-#include "phases/on_device.h"
 
 namespace acm::phases {
 namespace {
@@ -88,7 +87,7 @@ Evaluation Evaluator::operator()(Model& model, const data::DataSource& source, s
   auto macs = at::zeros({source.size()}, at::kLong);  // every rank sets those of its samples
   for (const auto& range : mine) {
     const nn::Autocast in_bfloat16(device, autocast);
-    const auto result = run_batch(backbone, cost, task, on_device(loader.next(), device), choice);
+    const auto result = run_batch(backbone, cost, task, loader.next(), choice);
     task_counts = result.task_counts;
     if (!sum.defined()) sum = at::zeros_like(result.totals);
     if (counts) {

@@ -11,7 +11,6 @@
 #include "phases/frozen_teacher.h"
 #include "phases/model_fit.h"
 #include "phases/module_state.h"
-#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 
 namespace acm::phases {
@@ -51,7 +50,7 @@ class Finetune final : public train::Phase {
     // A run that goes on finds the shift in the gates of its checkpoint, which is never of step 0.
     if (mine.front().step == 0 && config_.calibrated_start) shift_gates_to_budget(mine);
     batches_.clear();
-    for (const auto& slice : mine) batches_.push_back(on_device(loader_->get(slice), run_.device));
+    for (const auto& slice : mine) batches_.push_back(loader_->get(slice));
     first_index_ = mine.front().index;
     gather_in_loss_ = mine.size() == 1;
     if (gather_in_loss_) return;
@@ -104,7 +103,7 @@ class Finetune final : public train::Phase {
     for (int64_t step = 0; step < batches; ++step)
       for (data::Slice slice : mine) {
         slice.step = step;
-        samples.emplace_back(slice, on_device(loader_->get(slice), run_.device));
+        samples.emplace_back(slice, loader_->get(slice));
       }
     const auto sample = [&] {
       std::vector<SliceStatistics> statistics;

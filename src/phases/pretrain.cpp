@@ -3,7 +3,6 @@
 #include "acm/model.h"
 #include "nn/autocast.h"
 #include "phases/module_state.h"
-#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 
 namespace acm::phases {
@@ -26,7 +25,7 @@ class Pretrain final : public train::Phase {
   std::optional<data::FetchFigures> take_fetch_figures() override { return loader_->take_figures(); }
 
   at::Tensor loss(const data::Slice& slice, train::Metrics& metrics) override {
-    const auto batch = on_device(loader_->get(slice), run_.device);
+    const auto batch = loader_->get(slice);
     nn::TokenContext context;
     context.training = true;
     const nn::Autocast autocast(run_.device, config_.autocast == "bfloat16");

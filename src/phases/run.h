@@ -31,7 +31,7 @@ struct Run {
   const data::DataSource& train_data;
   const data::DataSource& test_data;
   const nn::Task& task;
-  data::Fetching fetching = {};                        // how this rank fetches samples
+  data::Fetching fetching = {};                        // how this rank fetches samples, to the device below
   const data::DataSource* calibration_data = nullptr;  // budgets are met on it, no phase trains on it; null: none
   std::function<void(double seconds)> on_saved = {};   // hears how long each checkpoint took; may be empty
   at::Device device = at::kCPU;                        // where this rank's models live, and groups.data carries tensors

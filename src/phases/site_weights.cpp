@@ -14,7 +14,6 @@
 #include "core/stopwatch.h"
 #include "data/loader.h"
 #include "phases/model_fit.h"
-#include "phases/on_device.h"
 #include "phases/single_thread.h"
 
 namespace acm::phases {
@@ -121,7 +120,7 @@ at::Tensor measure_mine(const Run& run, const std::vector<AcmSite>& sites, int64
   const auto ranges = data::ranges_of(samples, kSamplesAtOnce);
   data::RangeLoader loader(run.train_data, schedule, run.key().with("augmentation"), ranges, run.fetching);
   for (const auto& range : ranges) {
-    teacher.teach(on_device(loader.next(), run.device));
+    teacher.teach(loader.next());
     tokens += teacher.tokens();
     for (size_t i = 0; i < sites.size(); ++i) {
       if (!mine(i)) continue;

@@ -119,10 +119,12 @@ void Optimizer::step_on_device(size_t group, double learning_rate, const at::Ten
   const at::Tensor scale = (groups_[group].max_grad_norm / (norm + kClipEpsilon)).clamp_max(1);
   const auto stopped = left_out.defined() ? std::optional(left_out) : std::nullopt;
   for (auto& [weight_decay, lists] : by_weight_decay) {
-    at::_foreach_mul_(lists.gradients, scale);
+    at::_foreach_mul_(lists.gradients, scale.to(lists.gradients.front().scalar_type()));  // else one kernel a tensor
     at::_fused_adamw_(lists.parameters, lists.gradients, lists.first, lists.second, /*max_exp_avg_sqs=*/{}, lists.steps,
                       learning_rate, kFirstDecay, kSecondDecay, weight_decay, kEpsilon, /*amsgrad=*/false,
                       /*maximize=*/false, /*grad_scale=*/std::nullopt, stopped);
+    // Who keeps what it made of a parameter has to hear of the change, of which this operation does not tell.
+    for (const at::Tensor& parameter : lists.parameters) parameter.unsafeGetTensorImpl()->bump_version();
   }
 }
 

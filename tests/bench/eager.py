@@ -1,7 +1,7 @@
 """The same Vision Transformer in eager PyTorch: what bench_steps and bench_inference compare with.
 
     eager.py describe                              which implementation this is; ends with 1 where there is no PyTorch
-    eager.py forward|step MODEL BATCH THREADS DEVICE PRECISION      takes a turn for each byte on standard input
+    eager.py forward|step MODEL BATCH THREADS DEVICE PRECISION REPEATS      takes a turn for each byte on standard input
 
 The model is timm's where timm is installed, else the class below. A step is forward, cross entropy, backward and AdamW. A
 turn is answered by seconds (of the processor, or until the GPU has done its work) and by bytes of memory of the host beyond
@@ -75,7 +75,7 @@ def seconds_on(device):
     return time.perf_counter()
 
 
-def turns(kind, name, batch, threads, device, precision):
+def turns(kind, name, batch, threads, device, precision, repeats):
     torch.set_num_threads(threads)
     warm = nn.Linear(2, 2)  # what PyTorch loads when it is first used is no memory of the model
     warm(torch.ones(1, 2)).sum().backward()
@@ -112,8 +112,9 @@ def turns(kind, name, batch, threads, device, precision):
                 forget_peak.write("5")
         turn += 1
         start = seconds_on(device)
-        work()
-        seconds = seconds_on(device) - start
+        for _ in range(repeats):
+            work()
+        seconds = (seconds_on(device) - start) / repeats
         memory = status_bytes("VmHWM") - status_bytes("RssFile") - status_bytes("RssShmem") - at_start - weights
         sys.stdout.buffer.write(struct.pack("=dq", seconds, memory))
         sys.stdout.buffer.flush()
@@ -122,4 +123,4 @@ def turns(kind, name, batch, threads, device, precision):
 if sys.argv[1] == "describe":
     print(f"PyTorch {torch.__version__.split('+')[0]} with " + (f"timm {timm.__version__}" if timm else "torch.nn alone"))
 else:
-    turns(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6])
+    turns(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5], sys.argv[6], int(sys.argv[7]))

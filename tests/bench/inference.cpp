@@ -1,8 +1,8 @@
-// bench_inference [--model tiny|base|quick] [--part model|ffn] [--batch B]... [--rounds R] [--threads T]
-// [--device cuda] [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with ACMs at every
-// site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N of the
-// learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean, drawn
-// for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
+// bench_inference [--model tiny|base|quick] [--part model|ffn] [--sites KIND...] [--batch B]... [--rounds R]
+// [--threads T] [--device cuda] [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with
+// ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N
+// of the learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean,
+// drawn for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
 // forwards take turns; a ratio is the median over the rounds, of processor time, and on a GPU of the time until it has
 // done its work. --part ffn: the first feed-forward network instead of the model. With --precision bfloat16 on the CPU:
 // dense and gated forwards in bfloat16, each over the same in float32; on a GPU everything is in bfloat16 (autocast).
@@ -38,6 +38,7 @@ using namespace acm::bench;
 
 struct Options {
   std::string model = "tiny", part = "model", device = "cpu";
+  std::vector<std::string> sites = SurgeryConfig{}.kinds;  // that become ACMs
   std::vector<int64_t> batches = {1, 8, 32};
   int64_t rounds = 15;
   int threads = 1;
@@ -91,8 +92,8 @@ class GivenChoice final : public nn::TokenModule {
     acm_->gate()->initialise(key);
   }
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
-    acm_->gate()->decide(tokens, 0);
-    return acm_->chosen(tokens, choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
+    nn::SiteRecord unread;
+    return acm_->gated(tokens, unread, choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
   }
   int64_t macs_per_token() const override { return acm_->macs_per_token(); }
   int64_t macs() const {  // of all tokens of `choices`
@@ -112,10 +113,11 @@ struct Gated {
   std::vector<GivenChoice*> sites;
 };
 
-Gated gated_model(const nn::VitConfig& shape) {
+Gated gated_model(const nn::VitConfig& shape, const std::vector<std::string>& kinds) {
   Gated gated{nn::make_vit(shape), {}};
   gated.backbone->initialise(StreamKey(1));
-  for (const nn::Site& site : gated.backbone->sites()) {
+  for (const size_t index : selected_sites(gated.backbone->sites(), kinds)) {
+    const nn::Site& site = gated.backbone->sites()[index];
     auto module = std::make_shared<GivenChoice>(acm::shape_of(site, SurgeryConfig{}), StreamKey(2).with(site.name));
     gated.sites.push_back(module.get());
     gated.backbone->replace(site, module);
@@ -142,13 +144,16 @@ void take_turns(std::vector<Contestant>& all, int64_t batch, int64_t rounds) {
 class Measurement {
  public:
   explicit Measurement(const Options& options)
-      : options_(options), shape_(vit_shape(options.model)), dense_(nn::make_vit(shape_)), gated_(gated_model(shape_)) {
+      : options_(options),
+        shape_(vit_shape(options.model)),
+        dense_(nn::make_vit(shape_)),
+        gated_(gated_model(shape_, options.sites)) {
     dense_->initialise(StreamKey(1));
     for (const auto& model : {dense_, gated_.backbone}) model->to(device_);
     if (!options.in_bfloat16() || !device_.is_cpu()) return;
     narrow_dense_ = nn::make_vit(shape_);
     narrow_dense_->initialise(StreamKey(1));
-    narrow_gated_ = gated_model(shape_);
+    narrow_gated_ = gated_model(shape_, options_.sites);
     for (const auto& model : {narrow_dense_, narrow_gated_.backbone}) multiply_in_bfloat16(*model);
   }
 
@@ -163,6 +168,7 @@ class Measurement {
     const int64_t static_macs = whole ? dense_->static_macs(tokens).sum().item<int64_t>() : 0;
     const int64_t site_macs = whole ? nn::dense_site_macs_per_token(*dense_) : dense_->at(ffn()).macs_per_token();
     const int64_t dense_macs = static_macs + tokens.sum().item<int64_t>() * site_macs;
+    const int64_t kept_macs = whole ? tokens.sum().item<int64_t>() * (site_macs - replaced_macs_per_token()) : 0;
     images.inputs = images.inputs.to(device_);
     const at::Tensor rows = whole ? at::Tensor() : noise_rows(batch);
     const auto pass = [&](const std::string& name, nn::Backbone& model) {
@@ -181,9 +187,9 @@ class Measurement {
       compare(references, batch, 1, 1);
     for (const auto& [mask, name] : {std::pair{Mask::kRandom, "random"}, std::pair{Mask::kSpatial, "spatial"}}) {
       for (const double share : {0.25, 0.5, 0.75, 1.0}) {
-        const double cost =
-            static_cast<double>(static_macs + set_choices(mask, share, batch)) / static_cast<double>(dense_macs);
-        const auto gated = pass("gated" + what + " (" + name + " mask)", *gated_.backbone);
+        const double cost = static_cast<double>(static_macs + kept_macs + set_choices(mask, share, batch)) /
+                            static_cast<double>(dense_macs);
+        const auto gated = pass("gated" + what + places() + " (" + name + " mask)", *gated_.backbone);
         std::vector<Contestant> all{gated};
         if (narrow_dense_)
           all = {pass("bfloat16 " + gated.name, *narrow_gated_.backbone), gated};
@@ -195,6 +201,22 @@ class Measurement {
   }
 
  private:
+  // Of ACMs, where they do not stand everywhere.
+  std::string places() const {
+    if (options_.sites == SurgeryConfig{}.kinds) return "";
+    std::string text = " at";
+    for (const std::string& kind : options_.sites) text += " " + kind;
+    return text;
+  }
+
+  // Of the dense modules in whose places ACMs stand.
+  int64_t replaced_macs_per_token() const {
+    int64_t macs = 0;
+    for (const size_t index : selected_sites(dense_->sites(), options_.sites))
+      macs += nn::dense_site_macs_per_token(dense_->sites()[index]);
+    return macs;
+  }
+
   const nn::Site& ffn() const {
     return *std::ranges::find(dense_->sites(), nn::SiteKind::kFeedForward, &nn::Site::kind);
   }
@@ -236,7 +258,7 @@ class Measurement {
   void compare(std::vector<Contestant> all, int64_t batch, double share, double cost) const {
     take_turns(all, batch, options_.rounds);
     for (size_t i = 1; i < all.size(); ++i)
-      std::printf("%s,%s,%ld,%.2f,%.3f,%.6f,%s,%.6f,%.3f,%ld,\n", all[0].name.c_str(), options_.model.c_str(),
+      std::printf("%s,%s,%ld,%.2f,%.3f,%.4g,%s,%.4g,%.3f,%ld,\n", all[0].name.c_str(), options_.model.c_str(),
                   static_cast<long>(batch), share, cost, median(all[0].seconds), all[i].name.c_str(),
                   median(all[i].seconds), median_ratio(all[0].seconds, all[i].seconds),
                   static_cast<long>(options_.rounds));
@@ -257,6 +279,7 @@ int main(int argc, char** argv) {
   CLI::App app("Time of gated over dense inference of a Vision Transformer");
   app.add_option("--model", options.model)->check(CLI::IsMember({"tiny", "base", "quick"}));
   app.add_option("--part", options.part)->check(CLI::IsMember({"model", "ffn"}));
+  app.add_option("--sites", options.sites, "kinds of sites that become ACMs, or names of such");
   app.add_option("--batch", options.batches)->check(CLI::PositiveNumber);
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include "data/device_copy.h"
 #include "data/stack.h"
 #include "nn/random_tensor.h"
 #include "phases/learner_start.h"
@@ -14,7 +15,7 @@ namespace {
 // cache holds the rows of one step, and each step reads them, as it does on the average of an epoch. What happens
 // before the first step is not measured, and kept short.
 void set(phases::Settings& settings, const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch,
-         int64_t steps) {
+         int64_t turns, int64_t steps_of_turn) {
   settings.run_dir = folder.string();
   auto& backbone = settings.backbone;
   backbone.patch = shape.patch;
@@ -33,11 +34,12 @@ void set(phases::Settings& settings, const std::filesystem::path& folder, const 
   settings.finetune.calibrated_start = false;
   for (phases::TrainingConfig* phase : std::initializer_list<phases::TrainingConfig*>{
            &settings.pretrain, &settings.distill, &settings.gating, &settings.finetune}) {
-    phase->steps = steps;
+    phase->steps = turns * steps_of_turn;
     phase->batch = batch;
     phase->save_every = 0;
-    phase->log_every = 1;
+    phase->log_every = steps_of_turn;
   }
+  settings.distill.steps = turns;
   settings.distill.batch = settings.gating.batch = batch * (shape.patches() + shape.prefix_tokens());
 }
 
@@ -60,9 +62,10 @@ data::Batch RandomImages::all() const {
   return collate(samples);
 }
 
-NoiseRun::NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch, int64_t steps)
+NoiseRun::NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch, int64_t turns,
+                   int64_t steps_of_turn)
     : images(shape, batch), log(folder / "log", false), beat({}, 0, 1, "bench", {[] {}}) {
-  set(settings, folder, shape, batch, steps);
+  set(settings, folder, shape, batch, turns, steps_of_turn);
 }
 
 phases::Run NoiseRun::run(Progress& progress) {
@@ -70,7 +73,8 @@ phases::Run NoiseRun::run(Progress& progress) {
       settings, fields, phases::RunFolder(settings.run_dir), {*group, *group}, log, progress, beat, {}, images,
       images,   *task};
   run.device = device;
-  run.fetching.pinned = !device.is_cpu();
+  run.fetching.copies = data::copy_stream(device);
+  if (!device.is_cpu()) run.fetching.threads = 4;  // one copies more slowly than a GPU computes
   return run;
 }
 

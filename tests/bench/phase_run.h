@@ -26,9 +26,11 @@ class RandomImages final : public data::DataSource {
   at::Tensor inputs_;  // [samples, channels, height, width]
 };
 
-// What a run over noise borrows: each phase takes `steps` steps of `batch` images, or of the tokens of so many.
+// What a run over noise borrows: phases take `turns` turns of so many steps (phase 1 of one), of `batch` images, or of
+// the tokens of so many.
 struct NoiseRun {
-  NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch, int64_t steps);
+  NoiseRun(const std::filesystem::path& folder, const nn::VitConfig& shape, int64_t batch, int64_t turns,
+           int64_t steps_of_turn);
   NoiseRun(const NoiseRun&) = delete;
   phases::Run run(Progress& progress);
 

@@ -107,8 +107,8 @@ void Player::finish() {
 }
 
 std::unique_ptr<Player> start_eager(std::vector<std::string> command, const EagerTurns& of) {
-  command.insert(command.end(),
-                 {of.kind, of.model, std::to_string(of.batch), std::to_string(of.threads), of.device, of.precision});
+  command.insert(command.end(), {of.kind, of.model, std::to_string(of.batch), std::to_string(of.threads), of.device,
+                                 of.precision, std::to_string(of.repeats)});
   return std::make_unique<Player>("eager PyTorch", [&command](Turns& turns) { turns.become(command); });
 }
 

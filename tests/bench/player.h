@@ -55,6 +55,7 @@ struct EagerTurns {
   int64_t batch;
   int threads;
   std::string device = "cpu", precision = "float32";
+  int64_t repeats = 1;  // of a turn, which tells their mean
 };
 std::unique_ptr<Player> start_eager(std::vector<std::string> command, const EagerTurns& turns);
 

@@ -12,7 +12,8 @@ one training step of each phase over the dense model, and all forward passes and
 FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
-  --gpu          ViT-B/16 in bfloat16 on the first GPU, by the time until it has done its work, and its feed-forward network alone
+  --gpu          ViT-B/16 in bfloat16 on the first GPU, by the time until it has done its work; inference also with ACMs at its feed-forward
+                 networks alone, and of one such network; steps of phases 0 and 3, four a turn
   --out FOLDER   default: runs/bench
 
   ACM_BUILD    the build folder (default: build; with --gpu build-cuda)
@@ -78,9 +79,10 @@ if [[ $quick ]]; then
   measure bench_steps --model quick --batch 16 --rounds 3 "${eager[@]}"
 elif [[ $gpu ]]; then
   on_gpu=(--device cuda --precision bfloat16 --model base)
-  measure bench_inference "${on_gpu[@]}" --batch 1 32 128 --rounds 15 "${eager[@]}"
-  measure bench_inference "${on_gpu[@]}" --part ffn --batch 128 --rounds 15
-  measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 9 "${eager[@]}"
+  measure bench_inference "${on_gpu[@]}" --batch 32 128 --rounds 9 "${eager[@]}"
+  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 9 --sites ffn
+  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 15 --part ffn
+  measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 9 --steps-of-turn 4 --phases 0 3 "${eager[@]}"
 else
   measure bench_inference --model tiny --batch 1 8 32 --rounds 9 "${eager[@]}"
   measure bench_inference --model base --batch 1 8 --rounds 5 "${eager[@]}"

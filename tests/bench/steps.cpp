@@ -1,9 +1,10 @@
 // bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--device cuda] [--precision bfloat16]
-// [--eager PYTHON EAGER.PY]: processor time, on a GPU the time until it has done its work, and memory of the host of
-// one training step of each phase over those of phase 0's, which trains the dense model; of that step and the dense
-// forward pass over those of eager PyTorch, where a Python with it is given. Weights and images are random; the cache
-// of phases 1 and 2 is captured first. What runs is the phases' own code, each in a process of its own, which takes one
-// step when it is its turn. A step is forward, backward and update, over the same number of images; that of phase 1 is
+// [--phases P...] [--steps-of-turn S] [--eager PYTHON EAGER.PY]: processor time, on a GPU the time until it has done
+// its work, and memory of the host of one training step of each phase over those of phase 0's, which trains the dense
+// model; of that step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights
+// and images are random; the cache of phases 1 and 2 is captured first. What runs is the phases' own code, each in a
+// process of its own, which takes one step when it is its turn (of phases 0, 2 and 3 S steps, the host looking at
+// numbers after the last). A step is forward, backward and update, over the same number of images; that of phase 1 is
 // the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak of the steps beyond the
 // weights. --precision bfloat16: phases 0 and 3, forward pass and eager PyTorch under autocast. Prints CSV.
 #include <ATen/Parallel.h>
@@ -24,7 +25,6 @@
 #include "phases/distill_site.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
-#include "phases/on_device.h"
 #include "phases/pretrain.h"
 #include "temporary_folder.h"
 
@@ -40,18 +40,19 @@ struct Options {
   int threads = 1;
   std::string device = "cpu", precision = "float32";
   std::vector<std::string> eager;  // the command of eager.py
+  int64_t steps_of_turn = 1;
   std::vector<int> phases = {0, 1, 2, 3};
   bool runs(PhaseId phase) const { return std::ranges::find(phases, static_cast<int>(phase)) != phases.end(); }
   bool reads_cache() const { return runs(PhaseId::kDistill) || runs(PhaseId::kGating); }
 };
 
-// Lets a phase take one step a turn: it is told of each when the step is over.
+// Lets a phase take so many steps a turn: it is told of each when the host is through with it.
 class StepTurns final : public Progress {
  public:
-  StepTurns(Turns& turns, at::Device device) : turns_(turns), device_(device) { begin(); }
+  StepTurns(Turns& turns, at::Device device, int64_t steps) : turns_(turns), device_(device), steps_(steps) { begin(); }
   void report(const ProgressReport& report) override {
-    if (report.unit != "steps") return;  // what comes before the first step
-    turns_.end(seconds_on(device_) - start_);
+    if (report.unit != "steps" || report.done % steps_ != 0) return;  // there are others before the first step
+    turns_.end((seconds_on(device_) - start_) / static_cast<double>(steps_));
     if (report.done < report.total) begin();
   }
   void finish(std::string_view) override {}
@@ -63,6 +64,7 @@ class StepTurns final : public Progress {
   }
   Turns& turns_;
   at::Device device_;
+  int64_t steps_;
   double start_ = 0;
 };
 
@@ -108,12 +110,12 @@ void run_sites(const phases::Run& run, Turns& turns) {
   }
 }
 
-void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns) {
+void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns, int64_t steps_of_turn) {
   if (phase == PhaseId::kDistill) {
     SilentProgress silent;
     return run_sites(noise.run(silent), turns);
   }
-  StepTurns progress(turns, noise.device);
+  StepTurns progress(turns, noise.device, steps_of_turn);
   const auto run = noise.run(progress);
   if (phase == PhaseId::kPretrain) phases::run_pretrain(run);
   if (phase == PhaseId::kGating) phases::run_gating(run);
@@ -126,10 +128,11 @@ void run_forward(NoiseRun& noise, Turns& turns) {
   const auto run = noise.run(silent);
   const auto model = phases::new_backbone(run);
   model->to(run.device);
-  const data::Batch images = phases::on_device(noise.images.all(), run.device);
+  data::Batch images = noise.images.all();
+  images.inputs = images.inputs.to(run.device);
   const nn::Autocast autocast(run.device, run.settings.pretrain.autocast == "bfloat16");
   const at::NoGradGuard no_grad;
-  for (int64_t round = 0; round < run.settings.pretrain.steps; ++round) {
+  for (;;) {
     turns.await();
     const double start = seconds_on(run.device);
     nn::TokenContext context;
@@ -154,7 +157,7 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
   return std::make_unique<Player>(name, [&options, &folder, body](Turns& turns) {
     keep_freed_memory();
     at::set_num_threads(options.threads);
-    NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1);
+    NoiseRun noise(folder, vit_shape(options.model), options.batch, options.rounds + 1, options.steps_of_turn);
     noise.device = device_of(options.device);
     noise.settings.pretrain.autocast = noise.settings.finetune.autocast =
         options.precision == "bfloat16" ? "bfloat16" : "none";
@@ -163,8 +166,8 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
 }
 
 std::unique_ptr<Player> start_eager(const Options& options, const std::string& kind) {
-  return bench::start_eager(options.eager,
-                            {kind, options.model, options.batch, options.threads, options.device, options.precision});
+  return bench::start_eager(options.eager, {kind, options.model, options.batch, options.threads, options.device,
+                                            options.precision, kind == "step" ? options.steps_of_turn : 1});
 }
 
 std::vector<Contestant> contestants(const Options& options, const std::filesystem::path& folder) {
@@ -173,7 +176,9 @@ std::vector<Contestant> contestants(const Options& options, const std::filesyste
   const int64_t dense = bytes(PhaseId::kPretrain), gated = bytes(PhaseId::kGating);
   const auto phase_step = [&](PhaseId phase) {
     const std::string name = std::string(name_of(phase)) + " step";
-    return start(options, folder, name, [phase](NoiseRun& noise, Turns& turns) { run_phase(phase, noise, turns); });
+    return start(options, folder, name, [phase, &options](NoiseRun& noise, Turns& turns) {
+      run_phase(phase, noise, turns, options.steps_of_turn);
+    });
   };
   std::vector<Contestant> all;
   all.push_back({"pretrain step", "eager PyTorch step", phase_step(PhaseId::kPretrain), dense});
@@ -200,10 +205,10 @@ void take_turns(std::vector<Contestant>& all, const Options& options) {
 }
 
 void print(const Contestant& one, const Contestant* reference, const Options& options) {
-  std::printf("%s,%s,%ld,,,%.6f,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
+  std::printf("%s,%s,%ld,,,%.4g,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
               median(one.seconds));
   if (reference) {
-    std::printf("%s,%.6f,%.3f", reference->name.c_str(), median(reference->seconds),
+    std::printf("%s,%.4g,%.3f", reference->name.c_str(), median(reference->seconds),
                 median_ratio(one.seconds, reference->seconds));
   } else {
     std::printf(",,");
@@ -237,6 +242,9 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
+  app.add_option("--steps-of-turn", options.steps_of_turn,
+                 "steps of phases 0, 2 and 3 that a turn takes: the host looks at numbers after the last alone")
+      ->check(CLI::PositiveNumber);
   app.add_option("--phases", options.phases, "of 0 to 3; 0 is always among them")->check(CLI::Range(0, 3));
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);

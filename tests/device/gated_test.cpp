@@ -9,12 +9,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <span>
 
 #include "acm/cuda/token_rows.h"
-#include "acm/gate.h"
 #include "core/random.h"
 #include "device/test_device.h"
 #include "nn/autocast.h"
@@ -35,11 +33,12 @@ void* stream() { return nn::OnGpu(test_device()).stream(); }
 at::Tensor random_choice(int64_t rows, uint64_t seed) { return test::random_choice(rows, kLearners, seed); }
 
 TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
-  for (const int64_t rows : {1, 5, 511, 512, 513, 1030}) {
+  for (const int64_t rows : {1, 5, 1024, 1025, 2100}) {
     const at::Tensor choice = random_choice(rows, 1), there = choice.to(test_device());
-    const at::Tensor order = at::full_like(there, -1), sizes = at::full({kLearners + 1}, -1, there.options());
-    ASSERT_EQ(order_on_gpu(there.const_data_ptr<int64_t>(), rows, kLearners, order.mutable_data_ptr<int64_t>(),
-                           sizes.mutable_data_ptr<int64_t>(), stream()),
+    const at::Tensor order = at::full_like(there, -1), sizes = at::full({kLearners + 2}, -1, there.options());
+    const at::Tensor counts = at::full({order_segments(rows), kLearners + 2}, -1, there.options());
+    ASSERT_EQ(order_on_gpu(there.const_data_ptr<int64_t>(), rows, kLearners, counts.mutable_data_ptr<int64_t>(),
+                           order.mutable_data_ptr<int64_t>(), sizes.mutable_data_ptr<int64_t>(), stream()),
               nullptr);
     const int64_t* count = choice.const_data_ptr<int64_t>();
     std::vector<int64_t> expected(static_cast<size_t>(rows));
@@ -73,18 +72,8 @@ TEST(TokensOnAGpu, AreGatheredAndScatteredInRowsOfAnyLength) {
   }
 }
 
-TEST(BestClassOnAGpu, IsTheFirstOfTheLargestAndWhatIsNoNumber) {
-  at::Tensor logits = random_tensor({700, 5}, at::kFloat, 1);
-  logits[3].fill_(1);
-  logits[4][2] = std::numeric_limits<float>::quiet_NaN();
-  logits[4][4] = std::numeric_limits<float>::quiet_NaN();
-  const at::Tensor found = best_class_on_gpu(logits.view({7, 100, 5}).to(test_device()), 1);
-  EXPECT_TRUE(found.cpu().equal(logits.argmax(-1).view({7, 100}) + 1));
-  EXPECT_EQ(found.cpu().view({-1})[4].item<int64_t>(), 3);
-}
-
 struct GatedCase {
-  int64_t learner_width;  // few: nothing is ordered
+  int64_t learner_width;
   bool output_bias;
   at::ScalarType type;
   friend std::ostream& operator<<(std::ostream& to, const GatedCase& c) {
@@ -111,9 +100,10 @@ TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
       layer->to(at::kCPU, at::kDouble);
       const at::Tensor expected = test::masked_reference(*layer, tokens.to(at::kDouble), choice);
       layer->to(test_device(), at::kFloat);
+      KeptTensors kept;
       const nn::Autocast autocast(test_device(), shape.type == at::kBFloat16);
       const at::Tensor found =
-          run_chosen_learners_on_gpu(tokens.to(test_device()), choice.to(test_device()), layer->weights());
+          run_chosen_learners_on_gpu(tokens.to(test_device()), choice.to(test_device()), layer->weights(), kept);
       EXPECT_EQ(found.scalar_type(), shape.type);
       EXPECT_LE(relative_difference(found.cpu().to(at::kDouble), expected), shape.type == at::kFloat ? 1e-6 : 1e-2);
     }
@@ -126,19 +116,8 @@ TEST(GatedOnAGpu, RefusesMoreLearnersThanThereAre) {
   layer->to(test_device());
   const at::Tensor tokens = random_tensor({2, 16}, at::kFloat, 2).to(test_device());
   const at::Tensor choice = at::full({2}, kLearners + 1, tokens.options().dtype(at::kLong));
-  EXPECT_THROW(run_chosen_learners_on_gpu(tokens, choice, layer->weights()), c10::Error);
-}
-
-// Nothing is ordered, so nothing is asked.
-TEST(GatedOnAGpu, TheHostDoesNotWaitForProjections) {
-  const at::NoGradGuard no_grad;
-  const auto layer = test::random_layer({16, kLearners, 4, 0, Activation::kIdentity, false}, at::kFloat);
-  layer->to(test_device());
-  const at::Tensor tokens = random_tensor({50, 16}, at::kFloat, 2).to(test_device());
-  const at::Tensor choice = random_choice(50, 1).to(test_device());
-  const int64_t before = host_syncs();
-  run_chosen_learners_on_gpu(tokens, choice, layer->weights());
-  EXPECT_EQ(host_syncs(), before);
+  KeptTensors kept;
+  EXPECT_THROW(run_chosen_learners_on_gpu(tokens, choice, layer->weights(), kept), c10::Error);
 }
 
 }  // namespace

@@ -14,8 +14,10 @@
 #include <cstring>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace acm {
@@ -32,7 +34,31 @@ void note_sync(const std::string& operation) {
   TORCH_CHECK(forbidden == 0, "the host would wait for the device in ", operation);
 }
 
-// Copies to the host that were asked for and have not arrived.
+constexpr c10::StreamId kComputing = 0, kOther = 1;
+thread_local c10::StreamId current = kComputing;  // stream
+
+// Memory that was allocated under the other stream, unless the computing one is recorded as using it.
+class Elsewhere {
+ public:
+  void add(const void* data) {
+    const std::lock_guard lock(mutex_);
+    all_.insert(data);
+  }
+  void remove(const void* data) {
+    const std::lock_guard lock(mutex_);
+    all_.erase(data);
+  }
+  bool holds(const void* data) {
+    const std::lock_guard lock(mutex_);
+    return all_.contains(data);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<const void*> all_;
+} elsewhere;
+
+// Copies of a stream that were asked for and have not arrived.
 class Pending {
  public:
   void add(std::function<void()> copy) {
@@ -48,20 +74,28 @@ class Pending {
  private:
   std::mutex mutex_;
   std::vector<std::function<void()>> copies_;
-} pending;
+} pending_computing, pending_other;
+
+Pending& pending_of(c10::StreamId stream) { return stream == kComputing ? pending_computing : pending_other; }
 
 class MockAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
     void* data = c10::GetCPUAllocator()->raw_allocate(std::max<size_t>(bytes, 1));
+    if (current != kComputing) elsewhere.add(data);
     return {data, data, &free, mock_device()};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &free; }
   void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
 
  private:
-  static void free(void* data) { c10::GetCPUAllocator()->raw_deallocate(data); }
+  static void free(void* data) {
+    elsewhere.remove(data);
+    c10::GetCPUAllocator()->raw_deallocate(data);
+  }
 } allocator;
+
+c10::Stream stream(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, mock_device(), id); }
 
 struct MockGuard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return kType; }
@@ -69,14 +103,20 @@ struct MockGuard final : c10::impl::DeviceGuardImplInterface {
   c10::Device getDevice() const override { return mock_device(); }
   void setDevice(c10::Device) const override {}
   void uncheckedSetDevice(c10::Device) const noexcept override {}
-  c10::Stream getStream(c10::Device device) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
-  c10::Stream exchangeStream(c10::Stream stream) const override { return stream; }
+  c10::Stream getStream(c10::Device) const override { return stream(current); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return stream(kOther); }
+  c10::Stream exchangeStream(c10::Stream next) const override { return stream(std::exchange(current, next.id())); }
+  void recordDataPtrOnStream(const c10::DataPtr& data, const c10::Stream& stream) const override {
+    if (stream.id() == kComputing) elsewhere.remove(data.get());
+  }
   c10::DeviceIndex deviceCount() const noexcept override { return 1; }
-  void record(void** event, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override { *event = &pending; }
-  void block(void*, const c10::Stream&) const override {}
+  void record(void** event, const c10::Stream& stream, c10::DeviceIndex, c10::EventFlag) const override {
+    *event = &pending_of(stream.id());
+  }
+  void block(void* event, const c10::Stream&) const override { static_cast<Pending*>(event)->arrive(); }
   bool queryEvent(void*) const override { return false; }
   void destroyEvent(void*, c10::DeviceIndex) const noexcept override {}
-  void synchronizeEvent(void*) const override { pending.arrive(); }
+  void synchronizeEvent(void* event) const override { static_cast<Pending*>(event)->arrive(); }
 };
 C10_REGISTER_GUARD_IMPL(MTIA, MockGuard)
 
@@ -94,6 +134,8 @@ REGISTER_MTIA_HOOKS(MTIAHooks)
 
 // The same memory as a tensor of the host. Where an operation gives it another size it gets memory of its own.
 at::Tensor seen_by_host(const at::Tensor& tensor) {
+  TORCH_CHECK(current != kComputing || !elsewhere.holds(tensor.storage().data()),
+              "memory of another stream is used and not recorded");
   return at::for_blob(tensor.data_ptr(), tensor.sizes())
       .strides(tensor.strides())
       .options(at::TensorOptions().dtype(tensor.scalar_type()))
@@ -117,9 +159,9 @@ at::Tensor copy_here_or_back(const at::Tensor& from, const at::Tensor& to, bool 
   const bool leaves = from.is_mtia() && to.is_cpu(), arrives = from.is_cpu() && to.is_mtia();
   if ((leaves || arrives) && !non_blocking) note_sync("a blocking copy");
   const at::Tensor source = from.is_mtia() ? seen_by_host(from) : from, target = to.is_mtia() ? seen_by_host(to) : to;
-  if (leaves && non_blocking && to.is_contiguous()) {
+  if ((leaves || (arrives && current != kComputing)) && non_blocking && to.is_contiguous()) {
     std::memset(target.data_ptr(), 0xFF, target.nbytes());
-    pending.add([target, values = source.clone()]() mutable { target.copy_(values); });
+    pending_of(current).add([to, target, values = source.clone()] { target.copy_(values); });
   } else {
     target.copy_(source);
   }

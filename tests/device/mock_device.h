@@ -13,7 +13,9 @@ namespace acm {
 // - What would have the host wait for the device is counted: blocking copies between the two, values read from it, and
 //   operations whose results have a size that the device decides.
 // - A copy to the host that does not block arrives when an event that was recorded behind it is waited for; until then
-//   the host reads bytes of 0xFF, which are not numbers.
+//   the host reads bytes of 0xFF, which are not numbers. Likewise one to the device on another stream than the default,
+//   until a stream waits for the event.
+// - Memory that was allocated under another stream is refused on the default one, unless it is recorded there.
 // It is LibTorch's device type `mtia`, which nothing on the test machines provides.
 c10::Device mock_device();
 

@@ -9,6 +9,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <gtest/gtest.h>
 
@@ -62,6 +63,22 @@ TEST(MockDevice, ACopyToTheHostArrivesWithItsEvent) {
   EXPECT_TRUE(here.isnan().all().item<bool>());
   event.synchronize();
   EXPECT_TRUE(here.equal(numbers({4})));
+}
+
+TEST(MockDevice, ACopyOnAnotherStreamArrivesWithItsEventInRecordedMemory) {
+  const c10::impl::VirtualGuardImpl guard(mock_device().type());
+  const c10::Stream computing = guard.getStream(mock_device()), other = guard.getStreamFromGlobalPool(mock_device());
+  const at::Tensor there = [&] {
+    const c10::StreamGuard copying(other);
+    return numbers({4}).to(mock_device(), /*non_blocking=*/true);
+  }();
+  c10::Event event(mock_device().type());
+  event.record(other);
+  EXPECT_THROW(there.cpu(), c10::Error);
+  guard.recordDataPtrOnStream(there.storage().data_ptr(), computing);
+  EXPECT_TRUE(there.cpu().isnan().all().item<bool>());
+  event.block(computing);
+  EXPECT_TRUE(there.cpu().equal(numbers({4})));
 }
 
 TEST(MockDevice, ListsOfTensorsAreUpdatedInPlace) {

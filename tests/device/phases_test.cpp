@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "data/device_copy.h"
 #include "device/device_group.h"
 #include "phases/distill.h"
 #include "phases/evaluate.h"
@@ -35,6 +36,7 @@ std::map<PhaseId, int64_t> run_all(const std::filesystem::path& folder, at::Devi
   SmallRun small(folder, *solo, adjust);
   Run run = small.run(*solo);
   run.device = device;
+  run.fetching.copies = data::copy_stream(device);
   std::map<PhaseId, int64_t> waits;
   for (const PhaseId phase : kAll) {
     const int64_t before = host_syncs();
@@ -85,6 +87,7 @@ void run_all_together(const std::filesystem::path& folder, comm::Communicator& g
   Run run{host.settings, host.fields, host.folder,     {data, group},  host.log, host.progress,
           host.beat,     host.stop,   host.train_data, host.test_data, host.task};
   run.device = test_device();
+  run.fetching.copies = data::copy_stream(test_device());
   for (const PhaseId phase : kAll) EXPECT_EQ(run_phase(run, phase), train::Outcome::kFinished);
 }
 

@@ -1,5 +1,6 @@
 #include "train/trainer.h"
 
+#include <ATen/ops/ones_like.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -65,6 +66,17 @@ TEST(TrainerOnADevice, LeavesABadStepOutAsTheCpuDoes) {
   ToyPhase whole;
   train(whole, {.learning_rate = 0.05}, scratch / "whole");
   EXPECT_GT(distance(*broken(test_device(), 0), whole), 1e-3);
+}
+
+// What is made of parameters and kept (acm/kept_tensors.h) looks at that.
+TEST(OptimizerOnADevice, TellsThatParametersHaveChanged) {
+  ToyPhase phase(1, test_device());
+  Optimizer optimizer(phase.parameter_groups());
+  for (const at::Tensor& parameter : {phase.hidden, phase.output}) parameter.mutable_grad() = at::ones_like(parameter);
+  const at::Tensor norms = optimizer.gradient_norms();
+  const int64_t before = phase.hidden._version();
+  optimizer.step(0.1, norms, {});
+  EXPECT_GT(phase.hidden._version(), before);
 }
 
 TEST(TrainerOnADevice, GoesOnFromItsCheckpoint) {

@@ -1,3 +1,4 @@
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
@@ -26,12 +27,14 @@ namespace {
 
 using parallel_test::world;
 
-// With ACM_TEST_GPU set, all of this runs over the system's NCCL on GPUs, one for each rank of a host; otherwise over
-// the mock on tensors of the host.
+// With ACM_TEST_GPU set, all of this runs over the system's NCCL on GPUs, which ranks of a host share where there are
+// fewer than ranks; otherwise over the mock on tensors of the host.
 bool is_on_gpu() { return std::getenv("ACM_TEST_GPU") != nullptr; }
 
 c10::Device device() {
-  return is_on_gpu() ? c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(world().place().local_rank)) : at::kCPU;
+  if (!is_on_gpu()) return at::kCPU;
+  const int index = world().place().local_rank % at::detail::getCUDAHooks().getNumGPUs();
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
 // An environment variable for as long as this lives.
@@ -227,14 +230,16 @@ TEST_F(NcclTest, TheHostDoesNotWaitForTheDeviceAndTheOrderHolds) {
 }
 
 TEST(World, ConnectsOverNcclOnAGpuOrSaysWhyNot) {
-  const c10::Device gpu(c10::kCUDA, static_cast<c10::DeviceIndex>(world().place().local_rank));
   if (!is_on_gpu()) {
     if (c10::cuda::device_count() > 0) GTEST_SKIP() << "there is a GPU";
-    expect_error(Fault::kResource, "cannot train on cuda:0: CUDA says '", [&] { world().connect(gpu, false); });
+    const auto index = static_cast<c10::DeviceIndex>(world().place().local_rank);
+    expect_error(Fault::kResource, "cannot train on cuda:0: CUDA says '", [&] {
+      world().connect({c10::kCUDA, index}, false);
+    });
     return;
   }
-  const Groups groups = world().connect(gpu, true);
-  const at::Tensor one = at::full({1}, 1, at::TensorOptions().dtype(at::kLong).device(gpu));
+  const Groups groups = world().connect(device(), true);
+  const at::Tensor one = at::full({1}, 1, at::TensorOptions().dtype(at::kLong).device(device()));
   EXPECT_EQ(reduced(groups.data, one, ReduceOp::kSum).item<int64_t>(), world().place().size);
   EXPECT_EQ(world().current_call().failure, "");
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <barrier>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <deque>
@@ -13,8 +14,11 @@
 #define __global__
 #define __device__
 #define __shared__ static  // one block at a time
+#define __launch_bounds__(...)
 
 using std::isnan;
+inline float __expf(float x) { return std::exp(x); }
+inline float __fdividef(float x, float y) { return x / y; }
 
 struct dim3 {
   dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
@@ -65,6 +69,19 @@ inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
   warp.arrive_and_wait();
   return other;
 }
+
+inline unsigned __ballot_sync(unsigned, bool value) {
+  const unsigned first = threadIdx.x / emulated::kWarp * emulated::kWarp;
+  auto& warp = emulated::block->warps[threadIdx.x / emulated::kWarp];
+  emulated::block->shuffled[threadIdx.x] = value;
+  warp.arrive_and_wait();
+  unsigned all = 0;
+  for (unsigned lane = 0; lane < emulated::kWarp; ++lane)
+    all |= static_cast<unsigned>(emulated::block->shuffled[first + lane]) << lane;
+  warp.arrive_and_wait();
+  return all;
+}
+inline int __popc(unsigned bits) { return std::popcount(bits); }
 
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
