@@ -120,8 +120,8 @@ Json evaluate_budgets(Request& request, const phases::Evaluator& evaluator, Log&
 
 std::string text_of(const Options& options, const Json& evaluation) {
   const std::string precision = options.precision.empty() ? "" : ", " + options.precision;
-  return result_table({{options.model.filename().string() + precision, evaluation}}) + cost_lines(evaluation) + "\n" +
-         learner_table(evaluation);
+  return result_table({{options.model.filename().string() + precision, evaluation}}) + cost_lines(evaluation) +
+         replaced_line(evaluation) + "\n" + learner_table(evaluation);
 }
 
 }  // namespace
@@ -134,6 +134,9 @@ int evaluate_command(const Options& options, const LoadedSettings& loaded, const
   auto request = load_request(options, settings, groups.control, device);
   Log log({}, speaks);
   warn_of_emulation(options, device, log);
+  for (const std::string& note : request.model.notes) log.info(options.model.filename().string() + ": " + note);
+  const std::string doubt = phases::doubt_of_classes(request.model, *request.data.test);
+  if (!doubt.empty()) log.warn(doubt);
   TerminalProgress terminal(log, TerminalProgress::is_terminal());
   SilentProgress silent;
   Progress& progress = speaks && !options.quiet ? static_cast<Progress&>(terminal) : silent;
@@ -148,7 +151,8 @@ int evaluate_command(const Options& options, const LoadedSettings& loaded, const
                                     .autocast = options.precision == "bfloat16" && !device.is_cpu()};
   if (!options.budgets.empty()) {
     const Json rows = evaluate_budgets(request, evaluator, log);
-    if (speaks) std::cout << (options.json ? rows.dump(1) + "\n" : budget_table(rows.as_array())) << std::flush;
+    const auto text = [&] { return budget_table(rows.as_array()) + replaced_line(rows.as_array().front()); };
+    if (speaks) std::cout << (options.json ? rows.dump(1) + "\n" : text()) << std::flush;
     return 0;
   }
   const auto evaluation = evaluator(request.model, *request.data.test, options.choice);

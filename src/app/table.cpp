@@ -60,6 +60,13 @@ std::string result_table(const std::vector<ResultRow>& rows) {
          "counted.\n";
 }
 
+std::string replaced_line(const Json& evaluation) {
+  const int64_t replaced = evaluation.at("replaced_samples").as_int();
+  if (replaced == 0) return "";
+  return std::to_string(replaced) + " of " + std::to_string(evaluation.at("samples").as_int()) +
+         " samples could not be read: others stand in for them, and count once more.\n";
+}
+
 std::string budget_table(const std::vector<Json>& rows) {
   std::vector<Row> cells = {
       {"budget", "shift", "on calibration", "learner cost", "top-1", "top-5", "GMAC/sample", "of dense"}};

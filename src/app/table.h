@@ -19,6 +19,8 @@ std::string result_table(const std::vector<ResultRow>& rows);
 std::string budget_table(const std::vector<Json>& rows);
 // The cost of a sample: mean and percentiles.
 std::string cost_lines(const Json& evaluation);
+// How many samples could not be read; empty where all could.
+std::string replaced_line(const Json& evaluation);
 // Mean learners run at each site of one evaluation: a line for each block, a column for each kind of site. Empty for a
 // dense model.
 std::string learner_table(const Json& evaluation);

@@ -2,10 +2,11 @@
 
 namespace acm::data {
 
-void BadSamples::note(const std::string& what) {
+void BadSamples::note(const std::vector<std::string>& passed_over) {
   const std::lock_guard lock(mutex_);
   ++replaced_;
-  if (named_.insert(what).second) log_.warn(what);
+  for (const std::string& what : passed_over)
+    if (named_.insert(what).second) log_.warn(what);
 }
 
 int64_t BadSamples::replaced() const {

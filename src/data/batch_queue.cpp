@@ -178,8 +178,9 @@ struct BatchQueue::Impl {
   Batch deliver(Job& job) {
     int64_t replaced = 0;
     for (const auto& fetched : job.samples) {
-      for (const auto& what : fetched.skipped) fetching_.bad_samples->note(what);
-      replaced += static_cast<int64_t>(fetched.skipped.size());
+      if (fetched.skipped.empty()) continue;
+      fetching_.bad_samples->note(fetched.skipped);
+      ++replaced;
     }
     if (job.error) std::rethrow_exception(job.error);
     if (job.sent) receive(job.batch, *job.sent);

@@ -107,7 +107,7 @@ Batch load_positions(const DataSource& source, const Schedule& schedule, const V
   std::vector<Sample> samples;
   for (const int64_t position : positions) {
     Fetched fetched = fetch_sample(source, schedule, views.augmentation, position, bad_samples != nullptr);
-    for (const auto& what : fetched.skipped) bad_samples->note(what);
+    if (!fetched.skipped.empty()) bad_samples->note(fetched.skipped);
     samples.push_back(std::move(fetched.sample));
   }
   return make_batch(source, schedule, views, samples);

@@ -27,6 +27,14 @@ void check_fits(const Model& model, const std::filesystem::path& file, const dat
            std::to_string(source.classes()) + "; name the data that it was made for with data.path, or another model");
 }
 
+std::string doubt_of_classes(const Model& model, const data::DataSource& source) {
+  const int64_t classes = model.description.at("backbone").at("classes").as_int();
+  if (source.classes() == classes) return "";
+  return "the model tells " + std::to_string(classes) + " classes apart and the data have " +
+         std::to_string(source.classes()) +
+         ", which are taken for its first; name the model's classes with data.class_names if they are others";
+}
+
 nn::ImportOptions import_options(const Settings& settings, const data::DataSource& source) {
   const auto [channels, height, width] = source.input_shape();
   return {
@@ -40,6 +48,8 @@ void log_teacher(const Run& run) {
   run.log.info("teacher: weights of another library in " + file.string() + ": " +
                teacher.description.at("backbone").dump());
   for (const std::string& note : teacher.notes) run.log.info("teacher: " + note);
+  const std::string doubt = doubt_of_classes(teacher, run.train_data);
+  if (!doubt.empty()) run.log.warn(doubt);
 }
 
 Model load_teacher(const Run& run) {

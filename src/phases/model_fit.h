@@ -12,6 +12,10 @@ namespace acm::phases {
 // classes apart than it has labels for. Preprocessing that the model does not know (another library's weights) fits.
 void check_fits(const Model& model, const std::filesystem::path& file, const data::DataSource& source);
 
+// What to say where the model tells more classes apart than the data have, as a subset in folders of classes does,
+// whose numbers may then be others than the model's; empty where they agree.
+std::string doubt_of_classes(const Model& model, const data::DataSource& source);
+
 // How weights of another library become a model for these data.
 nn::ImportOptions import_options(const Settings& settings, const data::DataSource& source);
 
