@@ -139,10 +139,12 @@ bool Capture::capture_each(const std::vector<int64_t>& segments) {
 }
 
 void Capture::fail_of_space(int64_t bytes, int64_t free) const {
-  throw Error(Fault::kResource, "cannot capture into " + cache_folder(run_).string() + ": the cache takes " +
-                                    bytes_text(bytes) + " at once, more is missing of it than the " + bytes_text(free) +
-                                    " that are free; set a smaller cache.max_bytes, which has it filled in windows, "
-                                    "lower cache.samples or name another folder with cache.dir");
+  throw Error(Fault::kResource,
+              "cannot capture into " + cache_folder(run_).string() + ": the cache takes " + bytes_text(bytes) +
+                  " at once, more is missing of it than the " + bytes_text(free) + " that are free; " +
+                  (run_.settings.cache.max_bytes > 0 ? "set a smaller cache.max_bytes"
+                                                     : "set cache.max_bytes, which has it filled in windows") +
+                  ", lower cache.samples or name another folder with cache.dir");
 }
 
 WindowPlan Capture::plan(const TrainingConfig& phase) const {

@@ -157,7 +157,10 @@ at::Tensor measure_site_weights(const Run& run, const std::vector<AcmSite>& site
   const auto positive = weights.masked_select(weights.gt(0));
   run.log.info("measured the weights of the sites in " + std::to_string(std::lround(watch.seconds())) + " s; " +
                std::to_string(weights.numel() - positive.numel()) + " of them do not reach the outputs");
-  if (positive.numel() == 0) return at::ones_like(weights);
+  if (positive.numel() == 0) {
+    run.log.warn("no site reaches the outputs, as behind a new head of zeros: all weigh the same in the labels");
+    return at::ones_like(weights);
+  }
   return at::where(weights.gt(0), weights, positive.min());
 }
 
