@@ -4,7 +4,7 @@
 
 make_teacher teacher
 model=(--set distill.model="$scratch/teacher/model-phase0.safetensors")
-refused_training 71 "cannot capture into $scratch/run/cache: the cache takes [0-9.]+ TB at once, more is missing of it than the [0-9.]+ [GT]B that are free; set a smaller cache.max_bytes, .* lower cache.samples or name another" 1 run \
+refused_training 71 "cannot capture into $scratch/run/cache: the cache takes [0-9.]+ TB at once, more is missing of it than the [0-9.]+ [GT]B that are free; set cache.max_bytes, which has it filled in windows, lower cache.samples or name another" 1 run \
   "${model[@]}" --set cache.samples=10000000000
 
 refused 64 'cannot make the folder /proc/nowhere.*' --phase 0 --config "$config" --set run_dir=/proc/nowhere
