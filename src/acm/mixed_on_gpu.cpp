@@ -65,15 +65,6 @@ Packed pack(const MixedShape& shape, const SiteWeights& from) {
   return to;
 }
 
-MixedGate gate_of(const at::Tensor& w2, const at::Tensor& b2, double temperature, const at::Tensor& keys,
-                  int64_t tokens) {
-  return {.w2 = numbers(w2),
-          .b2 = numbers(b2),
-          .noise_keys = keys.defined() ? keys.const_data_ptr<int64_t>() : nullptr,
-          .tokens = tokens,
-          .temperature = static_cast<float>(temperature)};
-}
-
 // Of each row. soft and mixture undefined without noise.
 struct Decided {
   at::Tensor logits, soft, mixture, choice;
@@ -159,8 +150,12 @@ struct MixtureOnGpu : torch::autograd::Function<MixtureOnGpu> {
     const Packed packed = pack(shape, {w1, b1, w2, b2.value_or(at::Tensor()), gate_w1, gate_b1, {}, {}});
     const at::Tensor before = at::addmm(packed.b1, tokens, packed.w1), scaled = at::empty_like(before);
     const int64_t rows_of_sample = tokens.size(0) / std::max<int64_t>(noise.keys.size(0), 1);
-    const Decided decided = decide(shape, gate_of(gate_w2, gate_b2, temperature, noise.keys, rows_of_sample),
-                                   gate_part(shape, before), shape.columns());
+    const MixedGate gate{.w2 = numbers(gate_w2),
+                         .b2 = numbers(gate_b2),
+                         .noise_keys = noise.keys.const_data_ptr<int64_t>(),
+                         .tokens = rows_of_sample,
+                         .temperature = static_cast<float>(temperature)};
+    const Decided decided = decide(shape, gate, gate_part(shape, before), shape.columns());
     scale(shape, before, decided.choice, scaled);
     context->save_for_backward(
         {tokens, packed.w1, packed.w2, before, scaled, decided.soft, decided.choice, gate_w2, gate_b2});
@@ -178,7 +173,9 @@ struct MixtureOnGpu : torch::autograd::Function<MixtureOnGpu> {
     const at::Tensor &tokens = saved[0], &w1 = saved[1], &w2 = saved[2], &before = saved[3], &scaled = saved[4];
     const Decided decided{{}, saved[5], {}, saved[6]};
     const MixedShape shape = shape_from(context->saved_data["shape"].toIntVector());
-    const MixedGate gate = gate_of(saved[7], saved[8], context->saved_data["temperature"].toDouble(), {}, 1);
+    const MixedGate gate{.w2 = numbers(saved[7]),
+                         .b2 = numbers(saved[8]),
+                         .temperature = static_cast<float>(context->saved_data["temperature"].toDouble())};
     const at::Tensor of_output = gradients[0].defined() ? gradients[0].contiguous() : at::zeros_like(tokens);
     const at::Tensor of_mixture = gradients[1].defined() ? gradients[1].contiguous() : at::Tensor();
     const at::Tensor of_before = at::mm(of_output, w2.t());
@@ -259,7 +256,7 @@ GatedPass run_masked_on_gpu(const at::Tensor& tokens, const LearnerWeights& weig
   const at::Tensor hidden = at::addmm(packed[1], rows_of(tokens, shape.type), packed[0]);
   TORCH_CHECK(!choice.defined() || choice.numel() == hidden.size(0), "one count for each token");
   const Decided decided =
-      decide(shape, gate_of(w.gate_w2, w.gate_b2, 1, {}, 1), gate_part(shape, hidden), shape.columns());
+      decide(shape, {.w2 = numbers(w.gate_w2), .b2 = numbers(w.gate_b2)}, gate_part(shape, hidden), shape.columns());
   scale(shape, hidden, choice.defined() ? choice.reshape({-1}).contiguous() : decided.choice, hidden);
   return {as_tokens(at::mm(hidden, packed[2]), tokens),
           as_tokens(decided.logits, tokens),
@@ -280,7 +277,7 @@ Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64
                          .gate_gelu = gate.config().activation == Activation::kGelu};
   const auto& made = kept.of({layers[0], layers[1]}, type, [&] { return padded(layers[0], layers[1], type); });
   const at::Tensor hidden = at::addmm(made[1], rows_of(tokens, type), made[0]);
-  const Decided decided = decide(shape, gate_of(layers[2], layers[3], 1, {}, 1), hidden, hidden.size(1));
+  const Decided decided = decide(shape, {.w2 = numbers(layers[2]), .b2 = numbers(layers[3])}, hidden, hidden.size(1));
   return {as_tokens(decided.logits, tokens), as_tokens(decided.choice, tokens)};
 }
 

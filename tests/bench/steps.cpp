@@ -123,7 +123,7 @@ void run_phase(PhaseId phase, NoiseRun& noise, Turns& turns, int64_t steps_of_tu
 }
 
 // A forward pass of the dense model.
-void run_forward(NoiseRun& noise, Turns& turns) {
+void run_forward(NoiseRun& noise, Turns& turns, int64_t turns_of_run) {
   SilentProgress silent;
   const auto run = noise.run(silent);
   const auto model = phases::new_backbone(run);
@@ -132,7 +132,7 @@ void run_forward(NoiseRun& noise, Turns& turns) {
   images.inputs = images.inputs.to(run.device);
   const nn::Autocast autocast(run.device, run.settings.pretrain.autocast == "bfloat16");
   const at::NoGradGuard no_grad;
-  for (;;) {
+  for (int64_t turn = 0; turn < turns_of_run; ++turn) {
     turns.await();
     const double start = seconds_on(run.device);
     nn::TokenContext context;
@@ -185,8 +185,10 @@ std::vector<Contestant> contestants(const Options& options, const std::filesyste
   for (const PhaseId phase : {PhaseId::kDistill, PhaseId::kGating, PhaseId::kFinetune})
     if (options.runs(phase))
       all.push_back({std::string(name_of(phase)) + " step", "pretrain step", phase_step(phase), gated});
-  all.push_back(
-      {"dense forward", "eager PyTorch forward", start(options, folder, "dense forward", run_forward), dense});
+  all.push_back({"dense forward", "eager PyTorch forward",
+                 start(options, folder, "dense forward",
+                       [&options](NoiseRun& noise, Turns& turns) { run_forward(noise, turns, options.rounds + 1); }),
+                 dense});
   if (options.eager.empty()) return all;
   all.push_back({"eager PyTorch step", "", start_eager(options, "step")});
   all.push_back({"eager PyTorch forward", "", start_eager(options, "forward")});

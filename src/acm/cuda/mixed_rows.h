@@ -38,10 +38,10 @@ const char* pack_on_gpu(const MixedShape& shape, const MixedWeights& from, void*
 
 // The gate's second layer, float32, and how it chooses.
 struct MixedGate {
-  const float *w2, *b2;       // [allowed, gate_hidden], [allowed]
-  const int64_t* noise_keys;  // of each sample's stream of uniform numbers; null: without noise
-  int64_t tokens;             // of a sample
-  float temperature;
+  const float *w2, *b2;                 // [allowed, gate_hidden], [allowed]
+  const int64_t* noise_keys = nullptr;  // of each sample's stream of uniform numbers; null: without noise
+  int64_t tokens = 1;                   // of a sample
+  float temperature = 1;
 };
 // Of each row of `before`, float32 [rows, allowed]: `logits`; with noise, `soft` = softmax((logits + Gumbel noise) /
 // temperature) and `mixture` = 1 at the largest of these sums, else 0 (both may be null). choice int64 [rows] = min_k +
