@@ -34,6 +34,37 @@ at::Tensor runs_learner(const AcmShape& shape, const at::TensorOptions& options)
   return counts.unsqueeze(1).ge(learners.unsqueeze(0)).to(options.dtype());
 }
 
+// Empty where a module is something else than a layer with a gate.
+std::vector<AcmLayer*> gated_layers(std::span<nn::TokenModule* const> modules) {
+  std::vector<AcmLayer*> layers;
+  for (nn::TokenModule* module : modules) {
+    auto* const layer = dynamic_cast<AcmLayer*>(module);
+    if (layer == nullptr || layer->gate() == nullptr) return {};
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
+#ifdef ACM_WITH_CUDA
+std::vector<GatedSite> gated_sites(std::span<AcmLayer* const> layers) {
+  std::vector<GatedSite> sites;
+  for (const AcmLayer* layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
+  return sites;
+}
+
+// The outputs, once the rest is recorded.
+std::vector<at::Tensor> recorded(const std::vector<GatedPass>& passes, std::span<nn::SiteRecord* const> records) {
+  std::vector<at::Tensor> outputs;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    records[i]->logits = passes[i].logits;
+    records[i]->mixture = passes[i].mixture;
+    records[i]->choice = passes[i].choice;
+    outputs.push_back(passes[i].output);
+  }
+  return outputs;
+}
+#endif
+
 }  // namespace
 
 AcmLayer::AcmLayer(const AcmShape& shape) : shape_(shape) {
@@ -46,48 +77,71 @@ AcmLayer::AcmLayer(const AcmShape& shape) : shape_(shape) {
 }
 
 at::Tensor AcmLayer::forward(const at::Tensor& tokens, nn::TokenContext& context) {
-  nn::SiteRecord unread;
-  nn::SiteRecord& record = context.recorder ? context.recorder->at(context.site) : unread;
-  if (context.choice) return run_fixed(tokens, *context.choice, record);
+  if (context.choice) {
+    nn::SiteRecord unread;
+    return run_fixed(tokens, *context.choice, context.recorder ? context.recorder->at(context.site) : unread);
+  }
   if (!gate_) {
     throw Error(Fault::kUsage, "cannot choose learners at site " + std::to_string(context.site) +
                                    ": this model has no gates; make them with 'acm_dist --phase 2', or evaluate with a "
                                    "fixed number of learners");
   }
-  return context.training ? run_mixture(tokens, context, record) : gated(tokens, record);
+  nn::TokenModule* const alone = this;
+  return forward_together({&alone, 1}, tokens, context).front();
 }
 
-at::Tensor AcmLayer::gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
+std::vector<at::Tensor> AcmLayer::forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
+                                                   nn::TokenContext& context) {
+  const auto layers = gated_layers(modules);
+  if (context.choice || layers.empty()) return TokenModule::forward_together(modules, tokens, context);
+  std::vector<nn::SiteRecord> unread(layers.size());
+  std::vector<nn::SiteRecord*> records;
+  for (size_t i = 0; i < layers.size(); ++i)
+    records.push_back(context.recorder ? &context.recorder->at(context.site + i) : &unread[i]);
+  return context.training ? mixtures(layers, tokens, context, records) : gated(layers, tokens, records);
+}
+
+std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                        std::span<nn::SiteRecord* const> records, const at::Tensor& choice) {
 #ifdef ACM_WITH_CUDA
-  if (masks_on_gpu(tokens, weights(), *gate_)) {
-    const GatedPass pass = run_masked_on_gpu(tokens, weights(), *gate_, shape_.min_k, for_gpu_, choice);
-    record.logits = pass.logits;
-    record.choice = pass.choice;
-    return pass.output;
-  }
+  AcmLayer& first = *layers.front();
+  if (const auto sites = gated_sites(layers);
+      mix_together(sites) && masks_on_gpu(tokens, sites.front().weights, *first.gate_))
+    return recorded(run_masked_on_gpu(tokens, sites, first.for_gpu_, choice), records);
 #endif
+  std::vector<at::Tensor> outputs;
+  for (size_t i = 0; i < layers.size(); ++i)
+    outputs.push_back(
+        layers[i]->run_gated(tokens, *records[i], choice.defined() ? choice[static_cast<int64_t>(i)] : choice));
+  return outputs;
+}
+
+at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
   const Gate::Decision decision = gate_->decide(tokens, shape_.min_k);
   record.logits = decision.logits;
   record.choice = decision.choice;
   return chosen(tokens, choice.defined() ? choice : decision.choice);
 }
 
-at::Tensor AcmLayer::run_mixture(const at::Tensor& tokens, const nn::TokenContext& context,
-                                 nn::SiteRecord& record) const {
+std::vector<at::Tensor> AcmLayer::mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                           const nn::TokenContext& context, std::span<nn::SiteRecord* const> records) {
 #ifdef ACM_WITH_CUDA
-  if (mixes_on_gpu(tokens, *gate_)) {
-    const auto keys = nn::token_streams(context.noise, context.positions, context.site, tokens.device());
-    const GatedPass pass =
-        run_mixture_on_gpu(tokens, weights(), *gate_, shape_.min_k, {keys, context.gate_task_gradient});
-    record.logits = pass.logits;
-    record.mixture = pass.mixture;
-    record.choice = pass.choice;
-    return pass.output;
+  if (const auto sites = gated_sites(layers); mix_together(sites) && mixes_on_gpu(tokens, sites.front().gate)) {
+    const auto keys = nn::token_streams(context.noise, context.positions, context.site, sites.size(), tokens.device());
+    return recorded(run_mixture_on_gpu(tokens, sites, {keys, context.gate_task_gradient}), records);
   }
 #endif
+  std::vector<at::Tensor> outputs;
+  for (size_t i = 0; i < layers.size(); ++i)
+    outputs.push_back(layers[i]->run_mixture(tokens, context, context.site + i, *records[i]));
+  return outputs;
+}
+
+at::Tensor AcmLayer::run_mixture(const at::Tensor& tokens, const nn::TokenContext& context, size_t site,
+                                 nn::SiteRecord& record) const {
   record.logits = gate_->forward(tokens).to(w1.scalar_type());  // autocast gives others
-  const at::Tensor uniform = nn::token_uniform(context.noise, context.positions, context.site, tokens.size(1),
-                                               shape_.allowed(), tokens.device());
+  const at::Tensor uniform =
+      nn::token_uniform(context.noise, context.positions, site, tokens.size(1), shape_.allowed(), tokens.device());
   const at::Tensor noise = gumbel_noise(uniform).to(record.logits.options());
   record.mixture = straight_through_choice(record.logits, noise, gate_->config().temperature);
   record.choice = best_class(record.mixture.detach(), shape_.min_k);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "acm/activation.h"
 #include "acm/gate.h"
@@ -34,10 +36,15 @@ class AcmLayer final : public nn::TokenModule {
   // Training: all learners, mixed by the straight-through choice. Evaluation: only the chosen learners run.
   // context.choice: exactly that many.
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override;
+  // Layers of the same sizes by one pass on a GPU, where all their learners run there.
+  std::vector<at::Tensor> forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
+                                           nn::TokenContext& context) override;
   int64_t macs_per_token() const override;
 
-  // What forward does in evaluation. `choice` int64 [samples, tokens]: what is run in place of what the gate says.
-  at::Tensor gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice = {}) const;
+  // What forward_together does in evaluation, of layers with gates. `choice` int64 [layers, samples, tokens]: what is
+  // run in place of what the gates say.
+  static std::vector<at::Tensor> gated(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                       std::span<nn::SiteRecord* const> records, const at::Tensor& choice = {});
   at::Tensor prefixes(const at::Tensor& tokens) const;  // [..., learners + 1, width], h(z, 0) first
   at::Tensor mixed(const at::Tensor& tokens,
                    const at::Tensor& mixture) const;  // mixture [..., allowed] over counts min_k .. N
@@ -57,7 +64,12 @@ class AcmLayer final : public nn::TokenModule {
 
  private:
   at::Tensor run_fixed(const at::Tensor& tokens, int64_t count, nn::SiteRecord& record) const;
-  at::Tensor run_mixture(const at::Tensor& tokens, const nn::TokenContext& context, nn::SiteRecord& record) const;
+  at::Tensor run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const;
+  // In training, of layers with gates.
+  static std::vector<at::Tensor> mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                          const nn::TokenContext& context, std::span<nn::SiteRecord* const> records);
+  at::Tensor run_mixture(const at::Tensor& tokens, const nn::TokenContext& context, size_t site,
+                         nn::SiteRecord& record) const;
 
   AcmShape shape_;
   std::shared_ptr<Gate> gate_;

@@ -33,10 +33,10 @@ at::Tensor entropy_term(const at::Tensor& counts, const at::Tensor& tokens, cons
 }  // namespace
 
 at::Tensor choice_counts(const at::Tensor& mixture, const at::Tensor& valid, int64_t min_k, int64_t learners) {
-  TORCH_CHECK(mixture.dim() == 3 && mixture.size(2) == learners + 1 - min_k,
-              "mixture must be [samples, tokens, allowed]");
+  TORCH_CHECK(mixture.dim() >= 3 && mixture.size(-1) == learners + 1 - min_k,
+              "mixture must be [..., samples, tokens, allowed]");
   const at::Tensor choices = valid.defined() ? mixture * valid.unsqueeze(-1) : mixture;
-  return at::constant_pad_nd(choices.sum(1, false, at::kDouble), {min_k, 0});
+  return at::constant_pad_nd(choices.sum(-2, false, at::kDouble), {min_k, 0});
 }
 
 BatchTerms batch_terms(const at::Tensor& counts, const at::Tensor& token_counts, const SiteCosts& costs, double beta,

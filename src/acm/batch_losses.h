@@ -13,8 +13,9 @@ struct SiteCosts {
   std::vector<double> learner_costs;  // p_l: multiply-accumulates of one learner on one token, by site
 };
 
-// How many valid tokens of each sample chose each count: mixture [samples, tokens, allowed], valid bool [samples,
-// tokens] or undefined -> [samples, learners + 1], differentiable in the mixture. float64, whole numbers going forward.
+// How many valid tokens of each sample chose each count: mixture [..., samples, tokens, allowed], valid bool
+// [samples, tokens] or undefined -> [..., samples, learners + 1], differentiable in the mixture. float64, whole numbers
+// going forward.
 at::Tensor choice_counts(const at::Tensor& mixture, const at::Tensor& valid, int64_t min_k, int64_t learners);
 
 struct BatchTerms {

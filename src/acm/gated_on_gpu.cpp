@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "acm/cuda/mixed_rows.h"
+#include "acm/cuda/plain_rows.h"
 #include "acm/cuda/token_rows.h"
 #include "nn/autocast.h"
 #include "nn/cuda/stream.h"

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -10,10 +11,12 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
-#include <optional>
+#include <span>
 #include <vector>
 
 #include "acm/cuda/mixed_rows.h"
+#include "acm/cuda/packed_sites.h"
+#include "acm/cuda/plain_rows.h"
 #include "acm/gated_on_gpu.h"
 #include "core/quotient.h"
 #include "nn/autocast.h"
@@ -25,18 +28,36 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Parameters of the site in the order in which the function below takes them.
-struct SiteWeights {
-  at::Tensor w1, b1, w2, b2, gate_w1, gate_b1, gate_w2, gate_b2;
-};
+// Of one site, as autograd takes them: w1, b1, w2, the gate's two layers, and b2 where there is one.
+constexpr size_t kParameters = 7;
 
-SiteWeights weights_of(const LearnerWeights& learners, const Gate& gate) {
-  const auto layers = gate.layer_parameters();
-  return {learners.w1, learners.b1, learners.w2, learners.b2, layers[0], layers[1], layers[2], layers[3]};
+std::vector<at::Tensor> parameters_of(std::span<const GatedSite> sites) {
+  std::vector<at::Tensor> all;
+  for (const GatedSite& site : sites) {
+    const LearnerWeights& learners = site.weights;
+    const auto gate = site.gate.layer_parameters();
+    for (const at::Tensor& one : {learners.w1, learners.b1, learners.w2, gate[0], gate[1], gate[2], gate[3]})
+      all.push_back(one);
+    if (learners.b2.defined()) all.push_back(learners.b2);
+  }
+  return all;
 }
 
-MixedShape shape_of(at::ScalarType type, const LearnerWeights& learners, const Gate& gate, int64_t min_k) {
+template <class Number, class Pointer>
+std::vector<SiteParameters<Number>> pointers_to(at::TensorList parameters, int64_t sites, Pointer pointer) {
+  std::vector<SiteParameters<Number>> to;
+  const size_t each = parameters.size() / static_cast<size_t>(sites);
+  for (size_t first = 0; first < parameters.size(); first += each) {
+    const auto at = [&](size_t i) { return i < each ? pointer(parameters[first + i]) : nullptr; };
+    to.push_back({at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(kParameters)});
+  }
+  return to;
+}
+
+MixedShape shape_of(at::ScalarType type, std::span<const GatedSite> sites) {
+  const auto& [learners, gate, min_k] = sites.front();
   return {.type = type,
+          .sites = static_cast<int64_t>(sites.size()),
           .width = learners.w1.size(0),
           .learners = learners.learners,
           .learner_width = learners.w2.size(0) / learners.learners,
@@ -46,48 +67,94 @@ MixedShape shape_of(at::ScalarType type, const LearnerWeights& learners, const G
           .gate_gelu = gate.config().activation == Activation::kGelu};
 }
 
+// A shape as autograd keeps it.
+std::vector<int64_t> numbers_of(const MixedShape& s) {
+  return {static_cast<int64_t>(s.type),
+          s.sites,
+          s.width,
+          s.learners,
+          s.learner_width,
+          s.gelu,
+          s.gate_hidden,
+          s.min_k,
+          s.gate_gelu};
+}
+MixedShape shape_from(const std::vector<int64_t>& n) {
+  return {static_cast<at::ScalarType>(n[0]), n[1], n[2], n[3], n[4], n[5] != 0, n[6], n[7], n[8] != 0};
+}
+
 const float* numbers(const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr; }
 
-// The matrices of the two products.
+// The matrices of the products (cuda/packed_sites.h), w1 as [width, sites * columns].
 struct Packed {
-  at::Tensor w1, b1, w2;
+  at::Tensor w1, b1, w2, gate_layer;
 };
 
-Packed pack(const MixedShape& shape, const SiteWeights& from) {
-  const auto as = from.w1.options().dtype(shape.type);
-  Packed to{at::empty({shape.width, shape.columns()}, as), at::empty({shape.columns()}, as),
-            at::empty({shape.columns(), shape.width}, as)};
-  const MixedWeights weights{numbers(from.w1), numbers(from.b1),      numbers(from.w2),
-                             numbers(from.b2), numbers(from.gate_w1), numbers(from.gate_b1)};
-  nn::check_launch(pack_on_gpu(shape, weights, to.w1.mutable_data_ptr(), to.b1.mutable_data_ptr(),
-                               to.w2.mutable_data_ptr(), nn::OnGpu(from.w1.device()).stream()),
+Packed pack(const MixedShape& shape, at::TensorList parameters) {
+  const auto as = parameters.front().options().requires_grad(false), as_factors = as.dtype(shape.type);
+  Packed to{at::empty({shape.width, shape.sites * shape.columns()}, as_factors),
+            at::empty({shape.sites * shape.columns()}, as_factors),
+            at::empty({shape.sites, shape.columns(), shape.width}, as_factors),
+            at::empty({shape.sites, shape.allowed(), shape.gate_hidden + 1}, as)};
+  const auto from = pointers_to<const float>(parameters, shape.sites, numbers);
+  nn::check_launch(pack_on_gpu(shape, from.data(),
+                               {to.w1.mutable_data_ptr(), to.b1.mutable_data_ptr(), to.w2.mutable_data_ptr(),
+                                to.gate_layer.mutable_data_ptr<float>()},
+                               nn::OnGpu(to.w1.device()).stream()),
                    "lay out the weights of a site");
   return to;
 }
 
-// Of each row. soft and mixture undefined without noise.
+// Gradients laid out as `pack` has the weights, to those of the parameters.
+std::vector<at::Tensor> unpack(const MixedShape& shape, const Packed& from, bool output_bias) {
+  const int64_t width = shape.width, hidden = shape.hidden(), units = shape.gate_hidden, allowed = shape.allowed();
+  std::vector<at::Tensor> to;
+  const auto add = [&](at::IntArrayRef sizes) { to.push_back(at::empty(sizes, from.b1.options())); };
+  for (int64_t site = 0; site < shape.sites; ++site) {
+    add({width, hidden}), add({hidden}), add({hidden, width});
+    add({units, width}), add({units}), add({allowed, units}), add({allowed});
+    if (output_bias) add({shape.learners, width});
+  }
+  const auto pointers =
+      pointers_to<float>(to, shape.sites, [](const at::Tensor& t) { return t.mutable_data_ptr<float>(); });
+  nn::check_launch(
+      unpack_on_gpu(shape,
+                    {from.w1.const_data_ptr(), numbers(from.b1), from.w2.const_data_ptr(), numbers(from.gate_layer)},
+                    pointers.data(), nn::OnGpu(from.w1.device()).stream()),
+      "lay out the gradients of a site");
+  return to;
+}
+
+// What gates chose. soft and mixture undefined without noise.
 struct Decided {
-  at::Tensor logits, soft, mixture, choice;
+  at::Tensor logits, soft, mixture;  // [sites, rows, allowed]
+  at::Tensor choice;                 // [sites, rows]
 };
 
-// hidden: the gate's hidden units before the activation, `stride` numbers from row to row.
-Decided decide(const MixedShape& shape, const MixedGate& gate, const at::Tensor& hidden, int64_t stride) {
+// hidden: the gates' hidden units before the activation, `stride` numbers from row to row.
+Decided decide(const MixedShape& shape, const MixedGates& gates, const at::Tensor& hidden, int64_t stride) {
   const int64_t rows = hidden.size(0);
-  const auto numbers = [&](bool wanted) {
-    return wanted ? at::empty({rows, shape.allowed()}, hidden.options().dtype(at::kFloat)) : at::Tensor();
+  const auto made = [&](bool wanted) {
+    return wanted ? at::empty({shape.sites, rows, shape.allowed()}, hidden.options().dtype(at::kFloat)) : at::Tensor();
   };
   const auto pointer = [](const at::Tensor& to) { return to.defined() ? to.mutable_data_ptr<float>() : nullptr; };
-  const bool noisy = gate.noise_keys != nullptr;
-  Decided of{numbers(true), numbers(noisy), numbers(noisy), at::empty({rows}, hidden.options().dtype(at::kLong))};
+  const bool noisy = gates.noise_keys != nullptr;
+  Decided of{made(true), made(noisy), made(noisy), at::empty({shape.sites, rows}, hidden.options().dtype(at::kLong))};
   nn::check_launch(
-      decide_on_gpu(shape, gate, hidden.const_data_ptr(), stride, rows, pointer(of.logits), pointer(of.soft),
-                    pointer(of.mixture), of.choice.mutable_data_ptr<int64_t>(), nn::OnGpu(hidden.device()).stream()),
+      decide_on_gpu(shape, gates, hidden.const_data_ptr(), stride, rows,
+                    {pointer(of.logits), pointer(of.soft), pointer(of.mixture), of.choice.mutable_data_ptr<int64_t>()},
+                    nn::OnGpu(hidden.device()).stream()),
       "choose learners");
   return of;
 }
 
-at::Tensor gate_part(const MixedShape& shape, const at::Tensor& rows) {
-  return rows.narrow(1, shape.hidden(), shape.gate_hidden);
+// The same from rows of all hidden units.
+Decided decide(const MixedShape& shape, const MixedGates& gates, const at::Tensor& before) {
+  return decide(shape, gates, before.narrow(1, shape.hidden(), shape.gate_hidden), before.size(1));
+}
+
+at::Tensor part_of(const MixedShape& shape, const at::Tensor& rows, int64_t site) {
+  return rows.narrow(1, site * shape.columns(), shape.columns());
 }
 
 void scale(const MixedShape& shape, const at::Tensor& before, const at::Tensor& choice, const at::Tensor& scaled) {
@@ -96,36 +163,26 @@ void scale(const MixedShape& shape, const at::Tensor& before, const at::Tensor& 
                    "scale hidden units");
 }
 
-// A shape as autograd keeps it.
-std::vector<int64_t> numbers_of(const MixedShape& s) {
-  return {
-      static_cast<int64_t>(s.type), s.width, s.learners, s.learner_width, s.gelu, s.gate_hidden, s.min_k, s.gate_gelu};
-}
-MixedShape shape_from(const std::vector<int64_t>& n) {
-  return {static_cast<at::ScalarType>(n[0]), n[1], n[2], n[3], n[4] != 0, n[5], n[6], n[7] != 0};
-}
-
-// Gradients with respect to `before` from those with respect to scaled, in place, and to the gate's second layer:
-// [allowed, gate_hidden + 1], the bias last.
-at::Tensor backward_to_before(const MixedShape& shape, const MixedGate& gate, const at::Tensor& before,
+// Gradients with respect to `before` from those with respect to scaled, in place; gives those with respect to the
+// gates' second layers.
+at::Tensor backward_to_before(const MixedShape& shape, const MixedGates& gates, const at::Tensor& before,
                               const Decided& decided, const at::Tensor& of_mixture, bool task_gradient,
                               const at::Tensor& gradients) {
   const int64_t rows = before.size(0);
   const auto as = decided.soft.options();
-  const at::Tensor of_shares = at::empty({rows, shape.learners}, as);
-  const at::Tensor of_layer =
-      at::empty({quotient_up(rows, kDecideRows), shape.allowed() * (shape.gate_hidden + 1)}, as);
+  const at::Tensor of_shares = at::empty({rows, shape.sites, shape.learners}, as);
+  const at::Tensor of_layer = at::empty({shape.sites, quotient_up(rows, kDecideRows), shape.gate_layer()}, as);
   const nn::OnGpu gpu(before.device());
   nn::check_launch(scale_backward_on_gpu(shape, gradients.mutable_data_ptr(), before.const_data_ptr(),
                                          decided.choice.const_data_ptr<int64_t>(), rows,
                                          of_shares.mutable_data_ptr<float>(), gpu.stream()),
                    "find the gradients of hidden units");
   nn::check_launch(
-      decide_backward_on_gpu(shape, gate, before.const_data_ptr(), numbers(decided.soft), numbers(of_mixture),
+      decide_backward_on_gpu(shape, gates, before.const_data_ptr(), numbers(decided.soft), numbers(of_mixture),
                              task_gradient ? numbers(of_shares) : nullptr, rows, gradients.mutable_data_ptr(),
                              of_layer.mutable_data_ptr<float>(), gpu.stream()),
-      "find the gradients of a gate");
-  return of_layer.sum(0).view({shape.allowed(), shape.gate_hidden + 1});
+      "find the gradients of gates");
+  return of_layer.sum(1);
 }
 
 // float32 [columns], in a fixed order.
@@ -138,66 +195,60 @@ at::Tensor sum_of_rows(const at::Tensor& rows) {
   return parts.sum(0);
 }
 
-at::Tensor packed_float(const at::Tensor& part) { return part.to(at::kFloat).contiguous(); }
-
-// tokens [rows, width] in the type of the products. Gives output [rows, width], mixture, logits and choice.
+// tokens [rows, width] in the type of the products. Gives the output [rows, width] of each site, then of all of them
+// mixture, logits and choice.
 struct MixtureOnGpu : torch::autograd::Function<MixtureOnGpu> {
-  static variable_list forward(AutogradContext* context, const at::Tensor& tokens, const at::Tensor& w1,
-                               const at::Tensor& b1, const at::Tensor& w2, const std::optional<at::Tensor>& b2,
-                               const at::Tensor& gate_w1, const at::Tensor& gate_b1, const at::Tensor& gate_w2,
-                               const at::Tensor& gate_b2, const MixedShape& shape, double temperature,
-                               const ChoiceNoise& noise) {
-    const Packed packed = pack(shape, {w1, b1, w2, b2.value_or(at::Tensor()), gate_w1, gate_b1, {}, {}});
+  static variable_list forward(AutogradContext* context, const at::Tensor& tokens, at::TensorList parameters,
+                               const MixedShape& shape, double temperature, const ChoiceNoise& noise) {
+    const Packed packed = pack(shape, parameters);
     const at::Tensor before = at::addmm(packed.b1, tokens, packed.w1), scaled = at::empty_like(before);
-    const int64_t rows_of_sample = tokens.size(0) / std::max<int64_t>(noise.keys.size(0), 1);
-    const MixedGate gate{.w2 = numbers(gate_w2),
-                         .b2 = numbers(gate_b2),
-                         .noise_keys = noise.keys.const_data_ptr<int64_t>(),
-                         .tokens = rows_of_sample,
-                         .temperature = static_cast<float>(temperature)};
-    const Decided decided = decide(shape, gate, gate_part(shape, before), shape.columns());
+    const MixedGates gates{.layer = numbers(packed.gate_layer),
+                           .noise_keys = noise.keys.const_data_ptr<int64_t>(),
+                           .tokens = tokens.size(0) / std::max<int64_t>(noise.keys.size(1), 1),
+                           .temperature = static_cast<float>(temperature)};
+    const Decided decided = decide(shape, gates, before);
     scale(shape, before, decided.choice, scaled);
     context->save_for_backward(
-        {tokens, packed.w1, packed.w2, before, scaled, decided.soft, decided.choice, gate_w2, gate_b2});
+        {tokens, packed.w1, packed.w2, packed.gate_layer, before, scaled, decided.soft, decided.choice});
     context->saved_data["shape"] = numbers_of(shape);
     context->saved_data["temperature"] = temperature;
     context->saved_data["task_gradient"] = noise.task_gradient;
-    context->saved_data["output_bias"] = b2.has_value();
+    context->saved_data["parameters"] = static_cast<int64_t>(parameters.size());
     context->set_materialize_grads(false);
     context->mark_non_differentiable({decided.logits, decided.choice});
-    return {at::mm(scaled, packed.w2), decided.mixture, decided.logits, decided.choice};
+    variable_list all;
+    for (int64_t site = 0; site < shape.sites; ++site)
+      all.push_back(at::mm(part_of(shape, scaled, site), packed.w2[site]));
+    all.insert(all.end(), {decided.mixture, decided.logits, decided.choice});
+    return all;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &tokens = saved[0], &w1 = saved[1], &w2 = saved[2], &before = saved[3], &scaled = saved[4];
-    const Decided decided{{}, saved[5], {}, saved[6]};
+    const at::Tensor &tokens = saved[0], &w1 = saved[1], &w2 = saved[2], &before = saved[4], &scaled = saved[5];
     const MixedShape shape = shape_from(context->saved_data["shape"].toIntVector());
-    const MixedGate gate{.w2 = numbers(saved[7]),
-                         .b2 = numbers(saved[8]),
-                         .temperature = static_cast<float>(context->saved_data["temperature"].toDouble())};
-    const at::Tensor of_output = gradients[0].defined() ? gradients[0].contiguous() : at::zeros_like(tokens);
-    const at::Tensor of_mixture = gradients[1].defined() ? gradients[1].contiguous() : at::Tensor();
-    const at::Tensor of_before = at::mm(of_output, w2.t());
-    const at::Tensor of_layer = backward_to_before(shape, gate, before, decided, of_mixture,
-                                                   context->saved_data["task_gradient"].toBool(), of_before);
-    const at::Tensor of_w1 = at::mm(tokens.t(), of_before), of_b1 = sum_of_rows(of_before);
-    const at::Tensor of_w2 = at::mm(scaled.t(), of_output);
-    const auto learners = [&](const at::Tensor& of, int64_t axis) { return of.narrow(axis, 0, shape.hidden()); };
-    const at::Tensor of_b2 =
-        context->saved_data["output_bias"].toBool() ? of_w2.narrow(0, shape.hidden(), shape.learners) : at::Tensor();
-    return {at::mm(of_before, w1.t()),
-            packed_float(learners(of_w1, 1)),
-            learners(of_b1, 0),
-            packed_float(learners(of_w2, 0)),
-            of_b2.defined() ? packed_float(of_b2) : of_b2,
-            packed_float(gate_part(shape, of_w1).t()),
-            of_b1.narrow(0, shape.hidden(), shape.gate_hidden),
-            of_layer.narrow(1, 0, shape.gate_hidden).contiguous(),
-            of_layer.select(1, shape.gate_hidden).contiguous(),
-            at::Tensor(),
-            at::Tensor(),
-            at::Tensor()};
+    const MixedGates gates{.layer = numbers(saved[3]),
+                           .temperature = static_cast<float>(context->saved_data["temperature"].toDouble())};
+    const int64_t parameters = context->saved_data["parameters"].toInt();
+    const at::Tensor of_before = at::empty_like(before);
+    Packed of{{}, {}, at::empty_like(w2), {}};
+    for (int64_t site = 0; site < shape.sites; ++site) {
+      const at::Tensor& given = gradients[static_cast<size_t>(site)];
+      const at::Tensor of_output = given.defined() ? given.contiguous() : at::zeros_like(tokens);
+      at::Tensor of_scaled = part_of(shape, of_before, site), of_w2 = of.w2[site];
+      at::mm_out(of_scaled, of_output, w2[site].t());
+      at::mm_out(of_w2, part_of(shape, scaled, site).t(), of_output);
+    }
+    const at::Tensor& given = gradients[static_cast<size_t>(shape.sites)];
+    of.gate_layer = backward_to_before(shape, gates, before, {{}, saved[6], {}, saved[7]},
+                                       given.defined() ? given.contiguous() : given,
+                                       context->saved_data["task_gradient"].toBool(), of_before);
+    of.w1 = at::mm(tokens.t(), of_before);
+    of.b1 = sum_of_rows(of_before);
+    variable_list all = unpack(shape, of, parameters > shape.sites * static_cast<int64_t>(kParameters));
+    all.insert(all.begin(), at::mm(of_before, w1.t()));
+    all.resize(all.size() + 3);
+    return all;
   }
 };
 
@@ -221,53 +272,80 @@ at::Tensor as_tokens(const at::Tensor& rows, const at::Tensor& tokens) {
   return rows.view(sizes);
 }
 
+// Of [sites, rows, ...], by site.
+std::vector<at::Tensor> by_site(const at::Tensor& of_all) {
+  return of_all.size(0) == 1 ? std::vector{of_all.squeeze(0)} : of_all.unbind(0);
+}
+
+std::vector<GatedPass> passes_of(const at::Tensor& tokens, std::span<const at::Tensor> outputs,
+                                 const Decided& decided) {
+  const auto logits = by_site(decided.logits), choice = by_site(decided.choice);
+  const auto mixture = decided.mixture.defined() ? by_site(decided.mixture) : std::vector<at::Tensor>(outputs.size());
+  std::vector<GatedPass> passes;
+  for (size_t site = 0; site < outputs.size(); ++site)
+    passes.push_back({as_tokens(outputs[site], tokens), as_tokens(logits[site], tokens),
+                      as_tokens(mixture[site], tokens), as_tokens(choice[site], tokens)});
+  return passes;
+}
+
+bool equal_sizes(const GatedSite& one, const GatedSite& other) {
+  const LearnerWeights &a = one.weights, &b = other.weights;
+  const GateConfig &gate = one.gate.config(), &other_gate = other.gate.config();
+  return a.w1.sizes() == b.w1.sizes() && a.learners == b.learners && a.activation == b.activation &&
+         a.b2.defined() == b.b2.defined() && one.min_k == other.min_k && gate.hidden == other_gate.hidden &&
+         gate.depth == other_gate.depth && gate.activation == other_gate.activation &&
+         gate.temperature == other_gate.temperature;
+}
+
 }  // namespace
 
 bool mixes_on_gpu(const at::Tensor& tokens, const Gate& gate) {
-  const GateConfig& config = gate.config();
-  return tokens.is_cuda() && tokens.scalar_type() != at::kDouble && config.depth == 2 &&
-         config.hidden <= kMostGateHidden && gate.last_bias().size(0) <= kMostAllowed &&
-         gate.last_bias().scalar_type() == at::kFloat;
+  return tokens.is_cuda() && tokens.scalar_type() != at::kDouble && gate.config().depth == 2 &&
+         gate.last_bias().size(0) <= kMostAllowed && gate.last_bias().scalar_type() == at::kFloat;
 }
 
-GatedPass run_mixture_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate, int64_t min_k,
-                             const ChoiceNoise& noise) {
+bool mix_together(std::span<const GatedSite> sites) {
+  return static_cast<int64_t>(sites.size()) <= kMostSites &&
+         std::ranges::all_of(sites, [&](const GatedSite& site) { return equal_sizes(site, sites.front()); });
+}
+
+std::vector<GatedPass> run_mixture_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites,
+                                          const ChoiceNoise& noise) {
   const at::ScalarType type = nn::product_type(tokens);
-  const SiteWeights w = weights_of(weights, gate);
-  const auto b2 = w.b2.defined() ? std::optional(w.b2) : std::nullopt;
-  const variable_list of =
-      MixtureOnGpu::apply(rows_of(tokens, type), w.w1, w.b1, w.w2, b2, w.gate_w1, w.gate_b1, w.gate_w2, w.gate_b2,
-                          shape_of(type, weights, gate, min_k), gate.config().temperature, noise);
-  return {as_tokens(of[0], tokens), as_tokens(of[2], tokens), as_tokens(of[1], tokens), as_tokens(of[3], tokens)};
+  const variable_list all = MixtureOnGpu::apply(rows_of(tokens, type), at::TensorList(parameters_of(sites)),
+                                                shape_of(type, sites), sites.front().gate.config().temperature, noise);
+  const size_t count = sites.size();
+  return passes_of(tokens, {all.data(), count}, {all[count + 1], {}, all[count], all[count + 2]});
 }
 
 bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate) {
   return mixes_on_gpu(tokens, gate) && !at::GradMode::is_enabled() && !orders_on_gpu(tokens, weights);
 }
 
-GatedPass run_masked_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate, int64_t min_k,
-                            KeptTensors& kept, const at::Tensor& choice) {
-  const MixedShape shape = shape_of(nn::product_type(tokens), weights, gate, min_k);
-  const SiteWeights w = weights_of(weights, gate);
-  const auto& packed = kept.of({w.w1, w.b1, w.w2, w.b2, w.gate_w1, w.gate_b1}, shape.type, [&] {
-    const Packed made = pack(shape, w);
-    return std::vector{made.w1, made.b1, made.w2};
+std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
+                                         const at::Tensor& choice) {
+  const MixedShape shape = shape_of(nn::product_type(tokens), sites);
+  const auto parameters = parameters_of(sites);
+  const auto& packed = kept.of(parameters, shape.type, [&] {
+    const Packed made = pack(shape, parameters);
+    return std::vector{made.w1, made.b1, made.w2, made.gate_layer};
   });
   const at::Tensor hidden = at::addmm(packed[1], rows_of(tokens, shape.type), packed[0]);
-  TORCH_CHECK(!choice.defined() || choice.numel() == hidden.size(0), "one count for each token");
-  const Decided decided =
-      decide(shape, {.w2 = numbers(w.gate_w2), .b2 = numbers(w.gate_b2)}, gate_part(shape, hidden), shape.columns());
+  TORCH_CHECK(!choice.defined() || choice.numel() == hidden.size(0) * shape.sites,
+              "one count for each token of each site");
+  const Decided decided = decide(shape, {.layer = numbers(packed[3])}, hidden);
   scale(shape, hidden, choice.defined() ? choice.reshape({-1}).contiguous() : decided.choice, hidden);
-  return {as_tokens(at::mm(hidden, packed[2]), tokens),
-          as_tokens(decided.logits, tokens),
-          {},
-          as_tokens(decided.choice, tokens)};
+  std::vector<at::Tensor> outputs;
+  for (int64_t site = 0; site < shape.sites; ++site)
+    outputs.push_back(at::mm(part_of(shape, hidden, site), packed[2][site]));
+  return passes_of(tokens, outputs, decided);
 }
 
 Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64_t min_k, KeptTensors& kept) {
   const auto layers = gate.layer_parameters();
   const at::ScalarType type = nn::product_type(tokens);
   const MixedShape shape{.type = type,
+                         .sites = 1,
                          .width = tokens.size(-1),
                          .learners = layers[3].size(0) - 1 + min_k,
                          .learner_width = 0,
@@ -275,10 +353,14 @@ Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64
                          .gate_hidden = gate.config().hidden,
                          .min_k = min_k,
                          .gate_gelu = gate.config().activation == Activation::kGelu};
-  const auto& made = kept.of({layers[0], layers[1]}, type, [&] { return padded(layers[0], layers[1], type); });
+  const auto& made = kept.of(layers, type, [&] {
+    auto first = padded(layers[0], layers[1], type);
+    first.push_back(at::cat({layers[2], layers[3].unsqueeze(1)}, 1));
+    return first;
+  });
   const at::Tensor hidden = at::addmm(made[1], rows_of(tokens, type), made[0]);
-  const Decided decided = decide(shape, {.w2 = numbers(layers[2]), .b2 = numbers(layers[3])}, hidden, hidden.size(1));
-  return {as_tokens(decided.logits, tokens), as_tokens(decided.choice, tokens)};
+  const Decided decided = decide(shape, {.layer = numbers(made[2])}, hidden, hidden.size(1));
+  return {as_tokens(decided.logits.squeeze(0), tokens), as_tokens(decided.choice.squeeze(0), tokens)};
 }
 
 }  // namespace acm

@@ -2,20 +2,32 @@
 
 #include <c10/core/Device.h>
 
+#include <span>
+#include <vector>
+
 #include "acm/gate.h"
 #include "acm/gated_execution.h"
 #include "acm/kept_tensors.h"
 
 namespace acm {
 
-// A gated site on a GPU where all its learners run, whether they were chosen or not: in phase 3, and without gradients
-// where leaving learners out would save no time. Two products carry all (cuda/mixed_rows.h): the gate's first layer and
-// the output biases stand in the matrices of the learners, so that neither tokens nor outputs are read once more for
-// them, and the gradients of all come out of the same products. Under autocast in its type.
+// Gated sites on a GPU where all their learners run, whether they were chosen or not: in phase 3, and without gradients
+// where leaving learners out would save no time. Two products carry all (cuda/mixed_shape.h): the gate's first layer
+// and the output biases stand in the matrices of the learners, so that neither tokens nor outputs are read once more
+// for them, and the gradients of all come out of the same products. Under autocast in its type.
 
-// Whether the functions below may be used: tokens on a GPU and not in float64, a gate of two layers and at most 128
-// units between them, at most 16 counts to choose from. Else tensor operations do the same, slower.
+struct GatedSite {
+  LearnerWeights weights;
+  const Gate& gate;
+  int64_t min_k;
+};
+
+// Whether the functions below may be used: tokens on a GPU and not in float64, a gate of two layers in float32, at most
+// 16 counts to choose from. Else tensor operations do the same, slower.
 bool mixes_on_gpu(const at::Tensor& tokens, const Gate& gate);
+// Whether one call may run these sites, which read the same tokens: up to three, and all of the same sizes. Their first
+// product is then one.
+bool mix_together(std::span<const GatedSite> sites);
 
 struct GatedPass {
   at::Tensor output;   // [samples, tokens, width]
@@ -24,25 +36,25 @@ struct GatedPass {
   at::Tensor choice;   // int64 [samples, tokens]
 };
 
-// What a training pass adds to what the gate says. noise_keys int64 [samples], on the GPU (nn::token_streams).
+// What a training pass adds to what the gates say. keys int64 [sites, samples], on the GPU (nn::token_streams).
 struct ChoiceNoise {
   at::Tensor keys;
-  bool task_gradient;  // whether the output carries gradient to the gate
+  bool task_gradient;  // whether the outputs carry gradient to the gates
 };
-// tokens [samples, tokens, width]; the learners' outputs, each times 1 or 0, with gradients to tokens, mixture and all
-// weights.
-GatedPass run_mixture_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate, int64_t min_k,
-                             const ChoiceNoise& noise);
+// tokens [samples, tokens, width]; of each site the learners' outputs, each times 1 or 0, with gradients to tokens,
+// mixture and all weights.
+std::vector<GatedPass> run_mixture_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites,
+                                          const ChoiceNoise& noise);
 
 // Whether the function below is to be used in a pass without gradients: where a layer has few hidden units, as
 // projections have, ordering its tokens (gated_on_gpu.h) would take longer than what it saves.
 bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate);
-// Without gradients and without noise. kept: the weights as the products read them. `choice` int64 [samples, tokens]:
-// what is run in place of what the gate says.
-GatedPass run_masked_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate, int64_t min_k,
-                            KeptTensors& kept, const at::Tensor& choice = {});
+// Without gradients and without noise. kept: the weights as the products read them. `choice` int64 [sites, samples,
+// tokens]: what is run in place of what the gates say.
+std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
+                                         const at::Tensor& choice = {});
 
-// The gate alone, without gradients. kept: its first layer as the product reads it.
+// The gate alone, without gradients. kept: its layers as the GPU reads them.
 Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64_t min_k, KeptTensors& kept);
 
 }  // namespace acm

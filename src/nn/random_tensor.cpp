@@ -65,13 +65,14 @@ void fill_normal(at::Tensor& tensor, StreamKey key, double std) {
   fill(tensor, [=](uint64_t i) { return std * truncated_normal(key, i); });
 }
 
-at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t site, at::Device device) {
+at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t first_site, size_t sites,
+                         at::Device device) {
   TORCH_CHECK(positions.is_cpu(), "positions lie on the host");
-  const std::vector<StreamKey> streams = streams_of(key, positions, site);
-  const at::Tensor keys = at::empty({static_cast<int64_t>(streams.size())},
+  const at::Tensor keys = at::empty({static_cast<int64_t>(sites), positions.numel()},
                                     at::TensorOptions().dtype(at::kLong).pinned_memory(!device.is_cpu()));
-  std::ranges::transform(streams, keys.mutable_data_ptr<int64_t>(),
-                         [](StreamKey stream) { return static_cast<int64_t>(stream.value()); });
+  int64_t* to = keys.mutable_data_ptr<int64_t>();
+  for (size_t site = first_site; site < first_site + sites; ++site)
+    for (const StreamKey stream : streams_of(key, positions, site)) *to++ = static_cast<int64_t>(stream.value());
   return keys.to(device, at::kLong, /*non_blocking=*/true);
 }
 
@@ -79,7 +80,7 @@ at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site
                          at::Device device) {
   TORCH_CHECK(positions.is_cpu(), "positions lie on the host");
 #ifdef ACM_WITH_CUDA
-  if (device.is_cuda()) return token_uniform_on_gpu(token_streams(key, positions, site, device), tokens, columns);
+  if (device.is_cuda()) return token_uniform_on_gpu(token_streams(key, positions, site, 1, device)[0], tokens, columns);
 #endif
   const std::vector<StreamKey> streams = streams_of(key, positions, site);
   const auto samples = static_cast<int64_t>(streams.size());

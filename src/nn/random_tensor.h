@@ -11,8 +11,10 @@ namespace acm::nn {
 void fill_uniform(at::Tensor& tensor, StreamKey key, double low, double high);
 void fill_normal(at::Tensor& tensor, StreamKey key, double std);  // truncated at two standard deviations
 
-// The key of each sample's stream of the numbers below, int64 [samples] on `device`; the host does not wait.
-at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t site, at::Device device);
+// The keys of each sample's streams of the numbers below at so many sites from the first on, int64 [sites, samples] on
+// `device`; the host does not wait.
+at::Tensor token_streams(StreamKey key, const at::Tensor& positions, size_t first_site, size_t sites,
+                         at::Device device);
 
 // Numbers in (0, 1) for the tokens of a batch, [samples, tokens, columns], float64: keyed by (key, position of the
 // sample, site), then token and column, so that neither padding nor the split of the batch changes a token's noise.

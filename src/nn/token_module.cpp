@@ -17,6 +17,17 @@ constexpr std::array kKindNames = {KindName{SiteKind::kFeedForward, "ffn"}, Kind
 
 }  // namespace
 
+std::vector<at::Tensor> TokenModule::forward_together(std::span<TokenModule* const> modules, const at::Tensor& tokens,
+                                                      TokenContext& context) {
+  const size_t first = context.site;
+  std::vector<at::Tensor> outputs;
+  for (TokenModule* module : modules) {
+    context.site = first + outputs.size();
+    outputs.push_back(module->forward(tokens, context));
+  }
+  return outputs;
+}
+
 std::string to_string(SiteKind kind) {
   for (const auto& entry : kKindNames) {
     if (entry.kind == kind) return entry.name;

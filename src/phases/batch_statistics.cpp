@@ -5,6 +5,9 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
+#include <map>
+#include <vector>
+
 namespace acm::phases {
 namespace {
 
@@ -67,10 +70,16 @@ at::Tensor BatchStatistics::surrogate(const data::Slice& slice, const at::Tensor
 
 SliceStatistics statistics_of(const nn::Recorder& recorder, const std::vector<AcmSite>& sites, const at::Tensor& valid,
                               const at::Tensor& token_counts) {
-  std::vector<at::Tensor> counts;
-  for (const auto& site : sites) {
-    const auto& shape = site.layer->shape();
-    counts.push_back(choice_counts(recorder.at(site.index).mixture, valid, shape.min_k, shape.learners));
+  // Sites with as many classes by few operations: one after another they would be hundreds of small ones.
+  std::map<int64_t, std::vector<size_t>> by_min_k;
+  for (size_t i = 0; i < sites.size(); ++i) by_min_k[sites[i].layer->shape().min_k].push_back(i);
+  std::vector<at::Tensor> counts(sites.size());
+  for (const auto& [min_k, members] : by_min_k) {
+    std::vector<at::Tensor> mixtures;
+    for (const size_t i : members) mixtures.push_back(recorder.at(sites[i].index).mixture);
+    const int64_t learners = sites[members.front()].layer->shape().learners;
+    const auto of_members = choice_counts(at::stack(mixtures), valid, min_k, learners).unbind(0);
+    for (size_t i = 0; i < members.size(); ++i) counts[members[i]] = of_members[i];
   }
   return {at::stack(counts, 1), token_counts};
 }

@@ -11,6 +11,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -92,8 +93,23 @@ class GivenChoice final : public nn::TokenModule {
     acm_->gate()->initialise(key);
   }
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
-    nn::SiteRecord unread;
-    return acm_->gated(tokens, unread, choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
+    nn::TokenModule* const alone = this;
+    return forward_together({&alone, 1}, tokens, context).front();
+  }
+  std::vector<at::Tensor> forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
+                                           nn::TokenContext& context) override {
+    std::vector<AcmLayer*> layers;
+    std::vector<nn::SiteRecord> unread(modules.size());
+    std::vector<nn::SiteRecord*> records;
+    std::vector<at::Tensor> of_layers;
+    for (nn::TokenModule* module : modules) {
+      auto& site = dynamic_cast<GivenChoice&>(*module);
+      records.push_back(&unread[layers.size()]);
+      layers.push_back(site.acm_.get());
+      of_layers.push_back(site.choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
+    }
+    const at::Tensor wanted = of_layers.size() == 1 ? of_layers.front().unsqueeze(0) : at::stack(of_layers);
+    return AcmLayer::gated(layers, tokens, records, wanted);
   }
   int64_t macs_per_token() const override { return acm_->macs_per_token(); }
   int64_t macs() const {  // of all tokens of `choices`

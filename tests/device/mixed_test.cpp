@@ -2,7 +2,7 @@
 // CUDA (emulated/).
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -31,23 +31,37 @@ struct MixedCase {
   GateConfig gate = {};
   bool task_gradient = true;
   int64_t learners = 3;
+  size_t sites = 1;
   friend std::ostream& operator<<(std::ostream& to, const MixedCase& c) {
     return to << c.learner_width << " units, " << to_string(c.activation) << (c.output_bias ? ", bias" : "")
               << (c.bfloat16 ? ", bfloat16" : "") << ", from " << c.min_k << ", gate of " << c.gate.hidden << " "
               << to_string(c.gate.activation) << (c.task_gradient ? "" : ", of counts alone") << ", " << c.learners
-              << " learners";
+              << " learners, " << c.sites << " sites";
   }
 };
 
+using Layers = std::vector<std::shared_ptr<AcmLayer>>;
+
+std::vector<GatedSite> sites_of(const Layers& layers) {
+  std::vector<GatedSite> sites;
+  for (const auto& layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
+  return sites;
+}
+
 class MixedOnAGpu : public testing::TestWithParam<MixedCase> {
  protected:
-  std::shared_ptr<AcmLayer> layer(at::ScalarType type) const {
+  Layers layers(at::ScalarType type, at::Device device = at::kCPU) const {
     const MixedCase& c = GetParam();
-    const auto made =
-        test::random_layer({kWidth, c.learners, c.learner_width, c.min_k, c.activation, c.output_bias}, type);
-    made->add_gate(c.gate);
-    made->gate()->initialise(StreamKey(4));
-    return made;
+    Layers all;
+    for (size_t site = 0; site < c.sites; ++site) {
+      const auto made = test::random_layer({kWidth, c.learners, c.learner_width, c.min_k, c.activation, c.output_bias},
+                                           type, 20 + 10 * site);
+      made->add_gate(c.gate);
+      made->gate()->initialise(StreamKey(4 + site));
+      made->to(device);
+      all.push_back(made);
+    }
+    return all;
   }
   double bound() const { return GetParam().bfloat16 ? 2e-2 : 1e-5; }
 };
@@ -61,29 +75,43 @@ INSTANTIATE_TEST_SUITE_P(
                     MixedCase{24, Activation::kGelu, true, true, 0, {.hidden = 64}},
                     MixedCase{5, Activation::kIdentity, false, true, 1, {.hidden = 3}},
                     MixedCase{4, Activation::kGelu, true, false, 1, {.hidden = 100}, true, 16},
-                    MixedCase{8, Activation::kGelu, true, false, 1, {}, true, 1}));
+                    MixedCase{8, Activation::kGelu, true, false, 1, {}, true, 1},
+                    MixedCase{24, Activation::kIdentity, true, true, 1, {.hidden = 64}, true, 3, 3},
+                    MixedCase{5, Activation::kGelu, false, false, 1, {.hidden = 3}, true, 4, 3},
+                    MixedCase{8, Activation::kGelu, true, false, 0, {.hidden = 40}, false, 3, 2}));
 
 // A pass with its gradients, on the host in float64.
 struct Trained {
-  at::Tensor choice;
-  std::vector<at::Tensor> numbers;  // output, logits, mixture, and the gradients of tokens and parameters
+  std::vector<at::Tensor> choice;
+  // The gradients of tokens; of each site output, logits and mixture, and the gradients of parameters.
+  std::vector<at::Tensor> numbers;
 };
 
 template <class Run>
-Trained train(AcmLayer& layer, bool bfloat16, Run run) {
-  const at::TensorOptions as = layer.w1.options();
+Trained train(const Layers& layers, bool bfloat16, Run run) {
+  const at::TensorOptions as = layers.front()->w1.options();
   const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kDouble, 2).to(as).requires_grad_();
-  GatedPass pass;
+  std::vector<GatedPass> passes;
   {
     const nn::Autocast autocast(as.device(), bfloat16);
-    pass = run(tokens);
+    passes = run(tokens);
   }
-  const auto weighted = [](const at::Tensor& of, uint64_t seed) {
-    return (of.to(at::kFloat) * random_tensor(of.sizes(), at::kFloat, seed).to(of.device())).sum();
+  at::Tensor loss = at::zeros({}, as);
+  const auto add = [&](const at::Tensor& of, uint64_t seed) {
+    loss = loss + (of.to(at::kFloat) * random_tensor(of.sizes(), at::kFloat, seed).to(of.device())).sum();
   };
-  (weighted(pass.output, 9) + weighted(pass.mixture, 10)).backward();
-  Trained trained{pass.choice.cpu(), {pass.output, pass.logits, pass.mixture, tokens.grad()}};
-  for (const at::Tensor& parameter : layer.parameters()) trained.numbers.push_back(parameter.grad());
+  for (size_t site = 0; site < passes.size(); ++site) {
+    add(passes[site].output, 9 + 2 * site);
+    add(passes[site].mixture, 10 + 2 * site);
+  }
+  loss.backward();
+  Trained trained{{}, {tokens.grad()}};
+  for (const GatedPass& pass : passes) {
+    trained.choice.push_back(pass.choice.cpu());
+    for (const at::Tensor& one : {pass.output, pass.logits, pass.mixture}) trained.numbers.push_back(one);
+  }
+  for (const auto& layer : layers)
+    for (const at::Tensor& parameter : layer->parameters()) trained.numbers.push_back(parameter.grad());
   for (at::Tensor& one : trained.numbers) one = one.detach().to(at::kCPU, at::kDouble);
   return trained;
 }
@@ -97,72 +125,141 @@ TEST_P(MixedOnAGpu, HasTheOutputAndGradientsOfFloat64) {
   const MixedCase c = GetParam();
   const StreamKey noise(8);
   constexpr size_t kSite = 3;
-  const auto reference = layer(at::kDouble), there = layer(at::kFloat);
-  there->to(test_device());
-  const Trained expected = train(*reference, false, [&](const at::Tensor& tokens) {
-    nn::Recorder recorder(kSite + 1, nn::Recorder::Keep::kChoices);
+  const Layers reference = layers(at::kDouble), there = layers(at::kFloat, test_device());
+  const Trained expected = train(reference, false, [&](const at::Tensor& tokens) {
+    nn::Recorder recorder(kSite + c.sites, nn::Recorder::Keep::kChoices);
     nn::TokenContext context;
     context.positions = positions();
     context.noise = noise;
     context.training = true;
     context.gate_task_gradient = c.task_gradient;
     context.recorder = &recorder;
-    context.site = kSite;
-    const at::Tensor output = reference->forward(tokens, context);
-    const nn::SiteRecord& record = recorder.at(kSite);
-    return GatedPass{output, record.logits, record.mixture, record.choice};
+    std::vector<GatedPass> passes;
+    for (context.site = kSite; context.site < kSite + c.sites; ++context.site) {
+      const at::Tensor output = reference[context.site - kSite]->forward(tokens, context);
+      const nn::SiteRecord& record = recorder.at(context.site);
+      passes.push_back({output, record.logits, record.mixture, record.choice});
+    }
+    return passes;
   });
-  const at::Tensor keys = nn::token_streams(noise, positions(), kSite, test_device());
-  const Trained found = train(*there, c.bfloat16, [&](const at::Tensor& tokens) {
-    const GatedPass pass =
-        run_mixture_on_gpu(tokens, there->weights(), *there->gate(), c.min_k, {keys, c.task_gradient});
-    EXPECT_EQ(pass.output.scalar_type(), c.bfloat16 ? at::kBFloat16 : at::kFloat);
-    EXPECT_FALSE(pass.logits.requires_grad());
-    return pass;
+  const at::Tensor keys = nn::token_streams(noise, positions(), kSite, c.sites, test_device());
+  const Trained found = train(there, c.bfloat16, [&](const at::Tensor& tokens) {
+    const auto passes = run_mixture_on_gpu(tokens, sites_of(there), {keys, c.task_gradient});
+    for (const GatedPass& pass : passes) {
+      EXPECT_EQ(pass.output.scalar_type(), c.bfloat16 ? at::kBFloat16 : at::kFloat);
+      EXPECT_FALSE(pass.logits.requires_grad());
+    }
+    return passes;
   });
-  ASSERT_TRUE(found.choice.equal(expected.choice));
+  ASSERT_EQ(found.choice.size(), c.sites);
+  for (size_t site = 0; site < c.sites; ++site) ASSERT_TRUE(found.choice[site].equal(expected.choice[site])) << site;
   ASSERT_EQ(found.numbers.size(), expected.numbers.size());
   for (size_t i = 0; i < expected.numbers.size(); ++i)
     EXPECT_LT(relative_difference(found.numbers[i], expected.numbers[i]), bound()) << i;
 }
 
+// Nor the outputs of other sites.
 TEST_P(MixedOnAGpu, TrainsLearnersWhereNobodyReadsTheMixture) {
-  const auto there = layer(at::kFloat);
-  there->to(test_device());
+  const Layers there = layers(at::kFloat, test_device());
   const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kFloat, 2).to(test_device());
-  const at::Tensor keys = nn::token_streams(StreamKey(8), positions(), 3, test_device());
-  run_mixture_on_gpu(tokens, there->weights(), *there->gate(), GetParam().min_k, {keys, false}).output.sum().backward();
-  EXPECT_GT(there->w1.grad().abs().sum().item<double>(), 0);
-  for (const at::Tensor& of_gate : there->gate()->parameters()) EXPECT_EQ(of_gate.grad().abs().sum().item<double>(), 0);
+  const at::Tensor keys = nn::token_streams(StreamKey(8), positions(), 3, there.size(), test_device());
+  run_mixture_on_gpu(tokens, sites_of(there), {keys, false}).front().output.sum().backward();
+  const auto size_of = [](const at::Tensor& gradient) { return gradient.abs().sum().item<double>(); };
+  for (const auto& layer : there) {
+    EXPECT_EQ(size_of(layer->w1.grad()) > 0, layer == there.front());
+    for (const at::Tensor& of_gate : layer->gate()->parameters()) EXPECT_EQ(size_of(of_gate.grad()), 0);
+  }
 }
 
-TEST_P(MixedOnAGpu, RunsWhatTheGateChoosesOrWhatIsGiven) {
+TEST_P(MixedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
   const at::NoGradGuard no_grad;
-  const auto reference = layer(at::kDouble), there = layer(at::kFloat);
-  there->to(test_device());
+  const MixedCase c = GetParam();
+  const Layers reference = layers(at::kDouble), there = layers(at::kFloat, test_device());
   const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kDouble, 2),
-                   rows = tokens.view({-1, kWidth}), logits = reference->gate()->forward(tokens);
-  const at::Tensor given = test::random_choice(kSamples * kTokens, GetParam().learners, 7).view({kSamples, kTokens});
-  const nn::Autocast autocast(test_device(), GetParam().bfloat16);
+                   rows = tokens.view({-1, kWidth});
+  const auto count = static_cast<int64_t>(c.sites);
+  const at::Tensor given =
+      test::random_choice(count * kSamples * kTokens, c.learners, 7).view({count, kSamples, kTokens});
+  const nn::Autocast autocast(test_device(), c.bfloat16);
   const at::Tensor tokens_there = tokens.to(test_device(), at::kFloat);
-  KeptTensors kept, gate_kept;
+  const auto check_decision = [&](const at::Tensor& logits, const at::Tensor& choice, size_t site) {
+    EXPECT_LT(relative_difference(logits.cpu().to(at::kDouble), reference[site]->gate()->forward(tokens)), bound());
+    EXPECT_TRUE(choice.cpu().equal(best_class(logits.cpu(), c.min_k)));
+  };
+  KeptTensors kept;
   const auto run = [&](const at::Tensor& wanted) {
     const int64_t before = host_syncs();
-    const GatedPass pass =
-        run_masked_on_gpu(tokens_there, there->weights(), *there->gate(), GetParam().min_k, kept, wanted);
+    const auto passes = run_masked_on_gpu(tokens_there, sites_of(there), kept, wanted);
     EXPECT_EQ(host_syncs(), before);
-    const at::Tensor choice = pass.choice.cpu();
-    EXPECT_LT(relative_difference(pass.logits.cpu().to(at::kDouble), logits), bound());
-    EXPECT_TRUE(choice.equal(best_class(pass.logits.cpu(), GetParam().min_k)));
-    const at::Tensor expected =
-        test::masked_reference(*reference, rows, (wanted.defined() ? given : choice).view({-1})).view(tokens.sizes());
-    EXPECT_LT(relative_difference(pass.output.cpu().to(at::kDouble), expected), bound());
+    ASSERT_EQ(passes.size(), c.sites);
+    for (size_t site = 0; site < c.sites; ++site) {
+      const GatedPass& pass = passes[site];
+      check_decision(pass.logits, pass.choice, site);
+      const at::Tensor ran = wanted.defined() ? given[static_cast<int64_t>(site)] : pass.choice.cpu();
+      const at::Tensor expected =
+          test::masked_reference(*reference[site], rows, ran.reshape({-1})).view(tokens.sizes());
+      EXPECT_LT(relative_difference(pass.output.cpu().to(at::kDouble), expected), bound()) << site;
+    }
   };
   run({});
   run(given.to(test_device()));
-  const auto alone = run_gate_on_gpu(tokens_there, *there->gate(), GetParam().min_k, gate_kept);
-  EXPECT_LT(relative_difference(alone.logits.cpu().to(at::kDouble), logits), bound());
-  EXPECT_TRUE(alone.choice.cpu().equal(best_class(alone.logits.cpu(), GetParam().min_k)));
+  for (size_t site = 0; site < c.sites; ++site) {
+    KeptTensors of_gate;
+    const auto alone = run_gate_on_gpu(tokens_there, *there[site]->gate(), c.min_k, of_gate);
+    check_decision(alone.logits, alone.choice, site);
+  }
+}
+
+TEST(MixedOnAGpu, RunsSitesOfEqualSizesTogether) {
+  const auto layer = [](int64_t learners, int64_t hidden) {
+    const auto made = test::random_layer({kWidth, learners, 8, 1, Activation::kGelu, false}, at::kFloat, 3);
+    made->add_gate({.hidden = hidden});
+    return made;
+  };
+  const auto together = [](const Layers& layers) { return mix_together(sites_of(layers)); };
+  const auto one = layer(3, 4);
+  EXPECT_TRUE(together({one, layer(3, 4), layer(3, 4)}));
+  EXPECT_FALSE(together({one, one, one, one}));
+  EXPECT_FALSE(together({one, layer(4, 4)}));
+  EXPECT_FALSE(together({one, one, layer(3, 5)}));
+}
+
+// Through the layers, whichever way they run.
+TEST(MixedOnAGpu, GivesTogetherWhatLayersGiveAlone) {
+  const at::NoGradGuard no_grad;
+  constexpr size_t kFirst = 2, kSites = 3;
+  std::vector<std::shared_ptr<nn::TokenModule>> layers;
+  std::vector<nn::TokenModule*> modules;
+  for (uint64_t site = 0; site < kSites; ++site) {
+    const auto made = test::random_layer({kWidth, 3, 8, 1, Activation::kGelu, true}, at::kFloat, 20 + site);
+    made->add_gate({});
+    made->gate()->initialise(StreamKey(30 + site));
+    made->to(test_device());
+    modules.push_back(layers.emplace_back(made).get());
+  }
+  const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kFloat, 2).to(test_device());
+  for (const bool training : {true, false}) {
+    nn::Recorder together(kFirst + kSites, nn::Recorder::Keep::kChoices), alone = together;
+    nn::TokenContext context;
+    context.positions = positions();
+    context.noise = StreamKey(8);
+    context.training = training;
+    context.recorder = &together;
+    context.site = kFirst;
+    const auto outputs = modules.front()->forward_together(modules, tokens, context);
+    ASSERT_EQ(outputs.size(), kSites);
+    context.recorder = &alone;
+    for (size_t i = 0; i < kSites; ++i) {
+      context.site = kFirst + i;
+      const at::Tensor output = modules[i]->forward(tokens, context);
+      EXPECT_LT(relative_difference(outputs[i].cpu(), output.cpu()), 1e-5);
+      const nn::SiteRecord &found = together.at(kFirst + i), &expected = alone.at(kFirst + i);
+      EXPECT_TRUE(found.choice.equal(expected.choice));
+      EXPECT_LT(relative_difference(found.logits.cpu(), expected.logits.cpu()), 1e-5);
+      EXPECT_EQ(found.mixture.defined(), training);
+      EXPECT_TRUE(!training || found.mixture.equal(expected.mixture));
+    }
+  }
 }
 
 TEST(DecidedOnAGpu, IsTheFirstOfTheLargestAndWhatIsNoNumber) {

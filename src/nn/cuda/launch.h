@@ -10,6 +10,10 @@ namespace acm::nn {
 
 inline constexpr int64_t kMostBlocks = 65536;  // more work than that is shared by strides
 
+// What a thread of a kernel does first, and how far on its next is.
+__device__ inline int64_t first_item() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ inline int64_t item_distance() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
 // Puts a kernel on the stream (a cudaStream_t), with a block for each `items_of_block` of the items. Gives what CUDA
 // says of that, or nullptr.
 template <class... Parameters, class... Arguments>

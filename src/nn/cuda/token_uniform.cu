@@ -9,8 +9,7 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void fill(const int64_t* keys, int64_t numbers, int64_t all, double* out) {
-  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < all; i += stride)
+  for (int64_t i = first_item(); i < all; i += item_distance())
     out[i] = philox_uniform(static_cast<uint64_t>(keys[i / numbers]), static_cast<uint64_t>(i % numbers));
 }
 

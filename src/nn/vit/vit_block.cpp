@@ -15,6 +15,10 @@ std::shared_ptr<TokenModule> dense_module(SiteKind kind, const VitConfig& config
   return std::make_shared<DenseProjection>(config.width, config.qkv_bias || kind == SiteKind::kOutput);
 }
 
+bool keeps_activations(const TokenContext& context) {
+  return context.recorder != nullptr && context.recorder->keeps_activations();
+}
+
 at::Tensor scaled(const at::Tensor& update, const at::Tensor& scale) {
   return scale.defined() ? update.mul(scale) : update;
 }
@@ -43,23 +47,28 @@ void VitBlock::replace_site(size_t slot, std::shared_ptr<TokenModule> module) {
 }
 
 at::Tensor VitBlock::attention(const at::Tensor& tokens, TokenContext& context) {
-  const at::Tensor query = run_site(SiteKind::kQuery, tokens, context);
-  const at::Tensor key = run_site(SiteKind::kKey, tokens, context);
-  const at::Tensor value = run_site(SiteKind::kValue, tokens, context);
+  const auto in = run_sites({SiteKind::kQuery, SiteKind::kKey, SiteKind::kValue}, tokens, context);
   const auto attend = attends_in_bfloat16_ ? nn::bfloat16_attention : nn::attention;
-  return run_site(SiteKind::kOutput, attend(query, key, value, heads_), context);
+  return run_site(SiteKind::kOutput, attend(in[0], in[1], in[2], heads_), context);
 }
 
 at::Tensor VitBlock::run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context) {
-  const auto slot = static_cast<size_t>(std::ranges::find(kSites, kind) - kSites.begin());
+  return run_sites({kind}, tokens, context).front();
+}
+
+std::vector<at::Tensor> VitBlock::run_sites(std::initializer_list<SiteKind> kinds, const at::Tensor& tokens,
+                                            TokenContext& context) {
+  const auto slot = static_cast<size_t>(std::ranges::search(kSites, kinds).begin() - kSites.begin());
+  std::vector<TokenModule*> modules;
+  for (size_t i = 0; i < kinds.size(); ++i) modules.push_back(sites_.at(slot + i).get());
   context.site = first_site_ + slot;
-  at::Tensor output = sites_[slot]->forward(tokens, context);
-  if (context.recorder != nullptr && context.recorder->keeps_activations()) {
-    SiteRecord& record = context.recorder->at(context.site);
+  auto outputs = modules.front()->forward_together(modules, tokens, context);
+  for (size_t i = 0; i < outputs.size() && keeps_activations(context); ++i) {
+    SiteRecord& record = context.recorder->at(first_site_ + slot + i);
     record.input = tokens;
-    record.output = output;
+    record.output = outputs[i];
   }
-  return output;
+  return outputs;
 }
 
 }  // namespace acm::nn

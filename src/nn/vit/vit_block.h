@@ -1,7 +1,9 @@
 #pragma once
 
 #include <array>
+#include <initializer_list>
 #include <memory>
+#include <vector>
 
 #include "nn/layers.h"
 #include "nn/token_module.h"
@@ -34,6 +36,9 @@ class VitBlock final : public torch::nn::Module {
  private:
   at::Tensor attention(const at::Tensor& tokens, TokenContext& context);
   at::Tensor run_site(SiteKind kind, const at::Tensor& tokens, TokenContext& context);
+  // Kinds that follow each other in kSites and read the same tokens.
+  std::vector<at::Tensor> run_sites(std::initializer_list<SiteKind> kinds, const at::Tensor& tokens,
+                                    TokenContext& context);
 
   int64_t heads_;
   size_t first_site_;

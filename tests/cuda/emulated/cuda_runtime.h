@@ -15,6 +15,7 @@
 #define __device__
 #define __shared__ static  // one block at a time
 #define __launch_bounds__(...)
+#define __grid_constant__
 
 using std::isnan;
 inline float __expf(float x) { return std::exp(x); }
