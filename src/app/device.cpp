@@ -39,6 +39,8 @@ void set_deterministic(bool on) {
   at::globalContext().setDeterministicFillUninitializedMemory(false);  // whoever allocates writes all that is read
 }
 
+void set_tf32(bool on) { at::globalContext().setAllowTF32CuBLAS(on); }
+
 std::string device_text(at::Device device) { return device.is_cpu() ? "CPU" : device.str(); }
 
 }  // namespace acm::app

@@ -17,6 +17,9 @@ at::Device choose_device(const std::string& setting, const comm::Place& place, c
 // For a GPU: whether only algorithms run whose results repeat. To be called before the first operation on it.
 void set_deterministic(bool on);
 
+// For a GPU: whether products of float32 numbers may round what they multiply to TF32, of 11 significant bits.
+void set_tf32(bool on);
+
 std::string device_text(at::Device device);  // "CPU", "cuda:3"
 
 }  // namespace acm::app

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "acm/bfloat16_model.h"
+#include "app/device.h"
 #include "app/samples.h"
 #include "app/table.h"
 #include "app/terminal_progress.h"
@@ -36,6 +37,7 @@ void check_options(Model& model, const Options& options) {
 // On a GPU the evaluator multiplies in bfloat16 by autocast.
 void set_precision(Model& model, const std::string& precision, at::Device device) {
   if (precision.empty()) return;
+  set_tf32(false);  // whatever the settings say
   model.backbone->to(at::kFloat);
   if (precision == "bfloat16" && device.is_cpu()) multiply_in_bfloat16(*model.backbone);
 }

@@ -46,6 +46,7 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
   }
   const auto device = app::choose_device(loaded->settings.device, world.place(), groups.control);
   app::set_deterministic(loaded->settings.deterministic);
+  app::set_tf32(loaded->settings.tf32);
   if (options.command == app::Options::Command::kEvaluate)
     return app::evaluate_command(options, *loaded, world, groups, device);
   if (options.command == app::Options::Command::kEstimate)

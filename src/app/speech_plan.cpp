@@ -83,6 +83,7 @@ int64_t frames(int64_t samples) {
 std::vector<std::string> settings() {
   const auto utterances = [](int64_t count) { return std::to_string(count * frames(kMeanSamples)); };
   return {"run_dir=runs/wav2vec2_base_librispeech",
+          "tf32=true",
           "data.path=data/LibriSpeech",
           "backbone.weights=weights/wav2vec2-base-960h",
           "backbone.width=768",
@@ -98,7 +99,8 @@ std::vector<std::string> settings() {
           "gating.epochs=1",
           "gating.batch=" + utterances(16),
           "finetune.epochs=4",
-          "finetune.batch=16"};
+          "finetune.batch=16",
+          "finetune.autocast=bfloat16"};
 }
 
 phases::ModelShape shape(const phases::Settings& settings) {

@@ -16,8 +16,8 @@ inline constexpr int64_t kTokens = 32;            // that CTC tells apart
 // Frames that the feature encoder makes of so many samples of sound.
 int64_t frames(int64_t samples);
 
-// The paper's settings for speech (method.md 3 to 5), with the cache of configs/vit_base_imagenet.toml:
-// "section.key=value", before those of --set.
+// The paper's settings for speech (method.md 3 to 5), with the cache and the numbers of
+// configs/vit_base_imagenet.toml: "section.key=value", before those of --set.
 std::vector<std::string> settings();
 
 // A Transformer of the sizes in [backbone] behind wav2vec2-base's feature encoder, which is frozen, with the head of

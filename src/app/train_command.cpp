@@ -159,6 +159,10 @@ void log_start(const Run& run, const comm::World& world, int threads) {
                std::to_string(place.local_size) + " on " + place.host + ", " + device_text(run.device) + ", " +
                std::to_string(threads) + " thread(s) a rank, " + comm::World::library_version());
   run.log.info("data: " + samples_line(run) + "; run folder " + run.folder.root().string());
+  if (run.device.is_cuda() && run.settings.precision == "float32" && !run.settings.tf32)
+    run.log.info(
+        "products are in float32: tf32 = true makes them several times as fast on GPUs, and so does autocast = "
+        "\"bfloat16\" in [pretrain] and [finetune]");
 }
 
 }  // namespace

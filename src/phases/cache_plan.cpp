@@ -52,6 +52,7 @@ io::CacheLayout cache_layout(const Run& run, const std::vector<nn::Site>& sites,
                              {"seed", run.settings.seed},
                              {"micro_batch", config.micro_batch},
                              {"tokens_per_sample", config.tokens_per_sample}});
+  if (run.settings.tf32) layout.key["tf32"] = true;
   if (config.fresh_views) {
     layout.epochs = std::numeric_limits<int32_t>::max();  // as many as a phase asks for
     layout.epoch_positions = quotient_up(layout.samples, config.micro_batch) * config.micro_batch;

@@ -24,6 +24,7 @@ constexpr double kLabelPasses = 9;
 constexpr double kTraining = 3;
 // Of phase 1, whose inputs are data: a learner's first matrix has the gradient of its weights alone.
 constexpr double kDistillation = 2.5;
+constexpr double kAutocastBytes = 2;  // of a number
 // Parameters, gradients and two moments.
 constexpr double kTrained = 4;
 // A checkpoint holds parameters and two moments.
@@ -67,8 +68,14 @@ double RunEstimate::bytes(double numbers) const {
 
 double RunEstimate::seconds(const Work& work) const {
   const bool is_double = run_.settings.dtype() == at::kDouble;
-  const double flops = (is_double ? machine_.float64_flops : machine_.float32_flops).value;
+  const Figure& of_float = run_.settings.tf32 ? machine_.tf32_flops : machine_.float32_flops;
+  const double flops = (is_double ? machine_.float64_flops : of_float).value;
   return 2 * work.macs / flops + bytes(work.passed) / machine_.memory_bandwidth.value;
+}
+
+// Where products and what passes between them are bfloat16.
+double RunEstimate::seconds_by_autocast(const Work& work) const {
+  return 2 * work.macs / machine_.bfloat16_flops.value + kAutocastBytes * work.passed / machine_.memory_bandwidth.value;
 }
 
 RunEstimate::Work RunEstimate::update(double numbers) const { return {.passed = kUpdatePasses * numbers}; }
@@ -102,12 +109,15 @@ void RunEstimate::add_samples(Estimate& e, double samples, double slices) const 
     step.macs += samples * static_cast<double>(sizes_.dense.macs);
     step.passed += kForwardPasses * samples * tokens * static_cast<double>(sizes_.dense.values);
   }
+  const bool in_bfloat16 =
+      (finetunes ? run_.settings.finetune.autocast : run_.settings.pretrain.autocast) == "bfloat16";
   e.macs = static_cast<int64_t>(step.macs);
-  e.compute_seconds = seconds(step) + seconds(update(trained));
+  e.compute_seconds = (in_bfloat16 ? seconds_by_autocast(step) : seconds(step)) + seconds(update(trained));
   add_reduction(e, trained);
   const double kept = samples / slices * tokens * 2 * values;
   e.memory_bytes = static_cast<int64_t>(
-      bytes(kTrained * trained + frozen + kept + (has_teacher ? static_cast<double>(sizes_.dense.numbers) : 0)));
+      bytes(kTrained * trained + frozen + (has_teacher ? static_cast<double>(sizes_.dense.numbers) : 0)) +
+      (in_bfloat16 ? kAutocastBytes * kept : bytes(kept)));
   if (!finetunes) return;
   // phases/batch_statistics.cpp: how many tokens chose each count at each site, and tokens, of every sample.
   const auto sites = static_cast<int64_t>(sizes_.sites.size()), counts = run_.settings.acm.learners + 1;

@@ -56,6 +56,7 @@ class RunEstimate {
     double macs = 0, passed = 0;
   };
   double seconds(const Work& work) const;
+  double seconds_by_autocast(const Work& work) const;
   double bytes(double numbers) const;
   Work update(double numbers) const;
   void add_samples(Estimate& e, double samples, double slices) const;

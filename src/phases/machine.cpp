@@ -13,6 +13,8 @@ Machine cpu() {
   const std::string core = "measured by --measure on one core of an Intel Xeon (family 6, model 207)",
                     shared = "two ranks through shared memory, Open MPI 4.1: ", assumed = "assumed: ";
   return {.name = "cpu",
+          .bfloat16_flops = {4.9e11, "measured on one core of an AMD EPYC (family 26)"},
+          .tf32_flops = {1.6e11, core + " in float32, as processors have no TF32"},
           .float32_flops = {1.6e11, core},
           .float64_flops = {7.9e10, core},
           .memory_bandwidth = {1.1e10, core},
@@ -30,6 +32,8 @@ Machine h100() {
   const std::string gpu = "NVIDIA's figures of the H100 SXM5: ", host = "NVIDIA's figures of the DGX H100: ",
                     assumed = "assumed: ";
   return {.name = "h100",
+          .bfloat16_flops = {0.68 * 989e12, gpu + "989 TFLOP/s, of which the products of a step reach 68 % on an H200"},
+          .tf32_flops = {0.68 * 495e12, gpu + "495 TFLOP/s, of which 68 % are assumed"},
           .float32_flops = {0.7 * 66.9e12, gpu + "66.9 TFLOP/s without TF32, of which 70 % are assumed"},
           .float64_flops = {0.7 * 66.9e12, gpu + "66.9 TFLOP/s of its tensor cores, of which 70 % are assumed"},
           .memory_bandwidth = {0.8 * 3.35e12, gpu + "3.35 TB/s, of which 80 % are assumed"},
@@ -80,9 +84,11 @@ double storage_seconds(const Machine& machine, int ranks, double bytes, double o
 
 }  // namespace
 
-const std::array<Machine::Entry, 11>& Machine::entries() {
-  static const std::array<Entry, 11> kEntries = {
-      {{"float32_flops", &Machine::float32_flops, "FLOP/s of a rank's matrix products in float32"},
+const std::array<Machine::Entry, 13>& Machine::entries() {
+  static const std::array<Entry, 13> kEntries = {
+      {{"bfloat16_flops", &Machine::bfloat16_flops, "FLOP/s of a rank's matrix products in bfloat16"},
+       {"tf32_flops", &Machine::tf32_flops, "FLOP/s of a rank's matrix products in float32 with TF32"},
+       {"float32_flops", &Machine::float32_flops, "FLOP/s of a rank's matrix products in float32"},
        {"float64_flops", &Machine::float64_flops, "FLOP/s of a rank's matrix products in float64"},
        {"memory_bandwidth", &Machine::memory_bandwidth, "bytes/s that a rank reads and writes in its memory"},
        {"ranks_per_host", &Machine::ranks_per_host, "ranks of a host"},

@@ -17,8 +17,8 @@ struct Figure {
 // is two) and bytes.
 struct Machine {
   std::string name;
-  Figure float32_flops, float64_flops;  // of matrix products, a rank
-  Figure memory_bandwidth;              // read and written together, a rank
+  Figure bfloat16_flops, tf32_flops, float32_flops, float64_flops;  // of matrix products, a rank
+  Figure memory_bandwidth;                                          // read and written together, a rank
   Figure ranks_per_host;
   Figure host_latency, host_bandwidth;        // seconds a message; bytes that a rank sends to one of its host
   Figure network_latency, network_bandwidth;  // the same between hosts; bytes that a host sends, all its ranks together
@@ -31,7 +31,7 @@ struct Machine {
     Figure Machine::*figure;
     const char* meaning;
   };
-  static const std::array<Entry, 11>& entries();
+  static const std::array<Entry, 13>& entries();
 };
 
 // The machine of that name ("cpu", "h100"), or the one that a TOML file with a section [machine] describes, every

@@ -104,7 +104,9 @@ void measure(Machine& machine, comm::Communicator& group, int64_t width, int64_t
   const auto shape =
       ": products of " + std::to_string(kRows) + " x " + std::to_string(width) + " x " + std::to_string(hidden);
   machine.name += ", measured";
+  machine.bfloat16_flops = {product_rate(group, width, hidden, at::kBFloat16), origin + shape};
   machine.float32_flops = {product_rate(group, width, hidden, at::kFloat), origin + shape};
+  machine.tf32_flops = {machine.float32_flops.value, machine.float32_flops.origin + ", as processors have no TF32"};
   machine.float64_flops = {product_rate(group, width, hidden, at::kDouble), origin + shape};
   machine.memory_bandwidth = {2 * static_cast<double>(kMemoryBytes) / copy_seconds(group, kMemoryBytes, 1),
                               origin + ": copies of 64 MiB"};

@@ -222,6 +222,9 @@ Fields Settings::describe() {
   fields.add("precision", precision, one_of({"float32", "float64"}), "numbers that models are trained in");
   fields.add("device", device, one_of({"auto", "cpu", "cuda"}),
              "where models are trained; auto: on the ranks' GPUs where they see some", Effect::kOperation);
+  fields.add("tf32", tf32, any(),
+             "on a GPU: products of float32 numbers read no more than 11 significant bits of each and so are several "
+             "times as fast; sums stay float32");
   fields.add("deterministic", deterministic, any(),
              "on a GPU: only algorithms whose results repeat, which may be slower; the CPU's always do",
              Effect::kOperation);

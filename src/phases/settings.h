@@ -109,7 +109,7 @@ struct Settings {
   int64_t seed = 0;
   std::string precision = "float32";
   std::string device = "auto";
-  bool deterministic = false;
+  bool tf32 = false, deterministic = false;
   int64_t threads = 0;
   data::DataConfig data;
   BackboneConfig backbone;

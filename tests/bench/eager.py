@@ -89,6 +89,8 @@ def turns(kind, name, batch, threads, device, precision, repeats):
     labels = torch.arange(batch, device=device) % shape["num_classes"]
     optimizer = torch.optim.AdamW(model.parameters())
 
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+
     def autocast():
         return torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16")
 

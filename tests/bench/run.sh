@@ -13,7 +13,7 @@ FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
   --gpu          ViT-B/16 in bfloat16 on the first GPU, by the time until it has done its work; inference also with ACMs at its feed-forward
-                 networks alone, and of one such network; steps of phases 0 and 3, four a turn
+                 networks alone, and of one such network; steps of phases 0 and 3, four a turn; those of phases 1 and 2 in TF32
   --out FOLDER   default: runs/bench
 
   ACM_BUILD    the build folder (default: build; with --gpu build-cuda)
@@ -83,6 +83,7 @@ elif [[ $gpu ]]; then
   measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 9 --sites ffn
   measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 15 --part ffn
   measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 9 --steps-of-turn 4 --phases 0 3 "${eager[@]}"
+  measure bench_steps --device cuda --precision tf32 --model base --batch 64 --rounds 5 --phases 0 1 2 "${eager[@]}"
 else
   measure bench_inference --model tiny --batch 1 8 32 --rounds 9 "${eager[@]}"
   measure bench_inference --model base --batch 1 8 --rounds 5 "${eager[@]}"

@@ -1,4 +1,5 @@
-// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--device cuda] [--precision bfloat16]
+// bench_steps [--model tiny|base|quick] [--batch B] [--rounds R] [--threads T] [--device cuda] [--precision
+// tf32|bfloat16]
 // [--phases P...] [--steps-of-turn S] [--eager PYTHON EAGER.PY]: processor time, on a GPU the time until it has done
 // its work, and memory of the host of one training step of each phase over those of phase 0's, which trains the dense
 // model; of that step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights
@@ -6,7 +7,9 @@
 // process of its own, which takes one step when it is its turn (of phases 0, 2 and 3 S steps, the host looking at
 // numbers after the last). A step is forward, backward and update, over the same number of images; that of phase 1 is
 // the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak of the steps beyond the
-// weights. --precision bfloat16: phases 0 and 3, forward pass and eager PyTorch under autocast. Prints CSV.
+// weights. --precision bfloat16: phases 0 and 3, forward pass and eager PyTorch under autocast; tf32: float32, whose
+// products on a GPU round what they multiply. Prints CSV.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
@@ -161,6 +164,8 @@ std::unique_ptr<Player> start(const Options& options, const std::filesystem::pat
     noise.device = device_of(options.device);
     noise.settings.pretrain.autocast = noise.settings.finetune.autocast =
         options.precision == "bfloat16" ? "bfloat16" : "none";
+    noise.settings.tf32 = options.precision == "tf32";
+    at::globalContext().setAllowTF32CuBLAS(noise.settings.tf32);
     body(noise, turns);
   });
 }
@@ -207,10 +212,11 @@ void take_turns(std::vector<Contestant>& all, const Options& options) {
 }
 
 void print(const Contestant& one, const Contestant* reference, const Options& options) {
-  std::printf("%s,%s,%ld,,,%.4g,", one.name.c_str(), options.model.c_str(), static_cast<long>(options.batch),
-              median(one.seconds));
+  const std::string numbers = options.precision == "tf32" ? " in TF32" : "";
+  std::printf("%s,%s,%ld,,,%.4g,", (one.name + numbers).c_str(), options.model.c_str(),
+              static_cast<long>(options.batch), median(one.seconds));
   if (reference) {
-    std::printf("%s,%.4g,%.3f", reference->name.c_str(), median(reference->seconds),
+    std::printf("%s,%.4g,%.3f", (reference->name + numbers).c_str(), median(reference->seconds),
                 median_ratio(one.seconds, reference->seconds));
   } else {
     std::printf(",,");
@@ -242,7 +248,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
   app.add_option("--device", options.device)->check(CLI::IsMember({"cpu", "cuda"}));
-  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "bfloat16"}));
+  app.add_option("--precision", options.precision)->check(CLI::IsMember({"float32", "tf32", "bfloat16"}));
   app.add_option("--eager", options.eager, "a Python with PyTorch, and tests/bench/eager.py")->expected(2);
   app.add_option("--steps-of-turn", options.steps_of_turn,
                  "steps of phases 0, 2 and 3 that a turn takes: the host looks at numbers after the last alone")

@@ -229,5 +229,26 @@ TEST_F(EstimateTest, TimesFollowTheMachine) {
   EXPECT_EQ(fast.exchange_seconds, slow.exchange_seconds);
 }
 
+// A device that multiplies at 100, 10 and 1 FLOP/s, and whose memory costs nothing.
+TEST_F(EstimateTest, ProductsTakeTheNumbersOfTheSettings) {
+  small_.settings.precision = "float32";
+  auto machine = machine_named("cpu");
+  machine.memory_bandwidth.value = 1e30;
+  machine.bfloat16_flops.value = 100;
+  machine.tf32_flops.value = 10;
+  machine.float32_flops.value = 1;
+  const auto seconds = [&](PhaseId phase) { return RunEstimate(run_, machine).of(phase, 1).compute_seconds; };
+  for (const auto phase : {PhaseId::kPretrain, PhaseId::kDistill, PhaseId::kGating, PhaseId::kFinetune}) {
+    const bool by_autocast = phase == PhaseId::kPretrain || phase == PhaseId::kFinetune;
+    small_.settings.tf32 = false;
+    small_.settings.pretrain.autocast = small_.settings.finetune.autocast = "none";
+    const double in_float32 = seconds(phase);
+    small_.settings.tf32 = true;
+    EXPECT_NEAR(seconds(phase) / in_float32, 0.1, 1e-6) << name_of(phase);
+    small_.settings.pretrain.autocast = small_.settings.finetune.autocast = "bfloat16";
+    EXPECT_NEAR(seconds(phase) / in_float32, by_autocast ? 0.01 : 0.1, 1e-6) << name_of(phase);
+  }
+}
+
 }  // namespace
 }  // namespace acm::phases

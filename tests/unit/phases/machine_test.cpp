@@ -32,9 +32,9 @@ TEST(Machines, AFileGivesEveryFigure) {
   const auto path = scratch / "cluster.toml";
   replace_file(path, file_of());
   const auto machine = machine_named(path.string());
-  EXPECT_EQ(machine.float32_flops.value, 2);
-  EXPECT_EQ(machine.storage_bandwidth.value, 12);
-  EXPECT_EQ(machine.storage_bandwidth.origin, path.string() + ":12");
+  EXPECT_EQ(machine.bfloat16_flops.value, 2);
+  EXPECT_EQ(machine.storage_bandwidth.value, 14);
+  EXPECT_EQ(machine.storage_bandwidth.origin, path.string() + ":14");
   replace_file(path, file_of("network_latency"));
   expect_error(Fault::kUsage, "lacks machine.network_latency: seconds of a message between hosts",
                [&] { machine_named(path.string()); });
