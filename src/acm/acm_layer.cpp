@@ -34,13 +34,15 @@ at::Tensor runs_learner(const AcmShape& shape, const at::TensorOptions& options)
   return counts.unsqueeze(1).ge(learners.unsqueeze(0)).to(options.dtype());
 }
 
-// Empty where a module is something else than a layer with a gate.
-std::vector<AcmLayer*> gated_layers(std::span<nn::TokenModule* const> modules) {
+// The modules as layers with gates; empty where one is something else, or has another shape.
+std::vector<AcmLayer*> alike(std::span<nn::TokenModule* const> modules) {
   std::vector<AcmLayer*> layers;
   for (nn::TokenModule* module : modules) {
     auto* const layer = dynamic_cast<AcmLayer*>(module);
     if (layer == nullptr || layer->gate() == nullptr) return {};
     layers.push_back(layer);
+    const AcmLayer& first = *layers.front();
+    if (layer->shape() != first.shape() || layer->gate()->config() != first.gate()->config()) return {};
   }
   return layers;
 }
@@ -86,33 +88,37 @@ at::Tensor AcmLayer::forward(const at::Tensor& tokens, nn::TokenContext& context
                                    ": this model has no gates; make them with 'acm_dist --phase 2', or evaluate with a "
                                    "fixed number of learners");
   }
-  nn::TokenModule* const alone = this;
-  return forward_together({&alone, 1}, tokens, context).front();
+  AcmLayer* const alone = this;
+  return run_by_gates({&alone, 1}, tokens, context).front();
 }
 
 std::vector<at::Tensor> AcmLayer::forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
                                                    nn::TokenContext& context) {
-  const auto layers = gated_layers(modules);
+  const auto layers = alike(modules);
   if (context.choice || layers.empty()) return TokenModule::forward_together(modules, tokens, context);
+  return run_by_gates(layers, tokens, context);
+}
+
+std::vector<at::Tensor> AcmLayer::run_by_gates(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                               const nn::TokenContext& context) {
   std::vector<nn::SiteRecord> unread(layers.size());
   std::vector<nn::SiteRecord*> records;
   for (size_t i = 0; i < layers.size(); ++i)
     records.push_back(context.recorder ? &context.recorder->at(context.site + i) : &unread[i]);
-  return context.training ? mixtures(layers, tokens, context, records) : gated(layers, tokens, records);
+  return context.training ? run_mixtures(layers, tokens, context, records) : gated(layers, tokens, records);
 }
 
 std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
-                                        std::span<nn::SiteRecord* const> records, const at::Tensor& choice) {
+                                        std::span<nn::SiteRecord* const> records,
+                                        const std::vector<at::Tensor>& choices) {
 #ifdef ACM_WITH_CUDA
   AcmLayer& first = *layers.front();
-  if (const auto sites = gated_sites(layers);
-      mix_together(sites) && masks_on_gpu(tokens, sites.front().weights, *first.gate_))
-    return recorded(run_masked_on_gpu(tokens, sites, first.for_gpu_, choice), records);
+  if (masks_on_gpu(tokens, first.weights(), *first.gate_))
+    return recorded(run_masked_on_gpu(tokens, gated_sites(layers), first.for_gpu_, choices), records);
 #endif
   std::vector<at::Tensor> outputs;
   for (size_t i = 0; i < layers.size(); ++i)
-    outputs.push_back(
-        layers[i]->run_gated(tokens, *records[i], choice.defined() ? choice[static_cast<int64_t>(i)] : choice));
+    outputs.push_back(layers[i]->run_gated(tokens, *records[i], choices.empty() ? at::Tensor() : choices[i]));
   return outputs;
 }
 
@@ -123,8 +129,9 @@ at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record,
   return chosen(tokens, choice.defined() ? choice : decision.choice);
 }
 
-std::vector<at::Tensor> AcmLayer::mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
-                                           const nn::TokenContext& context, std::span<nn::SiteRecord* const> records) {
+std::vector<at::Tensor> AcmLayer::run_mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                               const nn::TokenContext& context,
+                                               std::span<nn::SiteRecord* const> records) {
 #ifdef ACM_WITH_CUDA
   if (const auto sites = gated_sites(layers); mix_together(sites) && mixes_on_gpu(tokens, sites.front().gate)) {
     const auto keys = nn::token_streams(context.noise, context.positions, context.site, sites.size(), tokens.device());

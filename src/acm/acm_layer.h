@@ -22,6 +22,7 @@ struct AcmShape {
   bool output_bias = false;
   int64_t allowed() const { return learners + 1 - min_k; }
   int64_t hidden() const { return learners * learner_width; }
+  bool operator==(const AcmShape&) const = default;
 };
 
 enum class RandomStart { kPaper, kReference };
@@ -36,15 +37,16 @@ class AcmLayer final : public nn::TokenModule {
   // Training: all learners, mixed by the straight-through choice. Evaluation: only the chosen learners run.
   // context.choice: exactly that many.
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override;
-  // Layers of the same sizes by one pass on a GPU, where all their learners run there.
+  // Layers with gates and of equal shapes by one pass on a GPU, where all their learners run there.
   std::vector<at::Tensor> forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
                                            nn::TokenContext& context) override;
   int64_t macs_per_token() const override;
 
-  // What forward_together does in evaluation, of layers with gates. `choice` int64 [layers, samples, tokens]: what is
-  // run in place of what the gates say.
+  // What forward_together does in evaluation, of such layers, each with its record. choices, of each int64 [samples,
+  // tokens]: what is run in place of what the gates say.
   static std::vector<at::Tensor> gated(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
-                                       std::span<nn::SiteRecord* const> records, const at::Tensor& choice = {});
+                                       std::span<nn::SiteRecord* const> records,
+                                       const std::vector<at::Tensor>& choices = {});
   at::Tensor prefixes(const at::Tensor& tokens) const;  // [..., learners + 1, width], h(z, 0) first
   at::Tensor mixed(const at::Tensor& tokens,
                    const at::Tensor& mixture) const;  // mixture [..., allowed] over counts min_k .. N
@@ -65,9 +67,12 @@ class AcmLayer final : public nn::TokenModule {
  private:
   at::Tensor run_fixed(const at::Tensor& tokens, int64_t count, nn::SiteRecord& record) const;
   at::Tensor run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const;
-  // In training, of layers with gates.
-  static std::vector<at::Tensor> mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
-                                          const nn::TokenContext& context, std::span<nn::SiteRecord* const> records);
+  // What forward_together does in training.
+  static std::vector<at::Tensor> run_mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                              const nn::TokenContext& context,
+                                              std::span<nn::SiteRecord* const> records);
+  static std::vector<at::Tensor> run_by_gates(std::span<AcmLayer* const> layers, const at::Tensor& tokens,
+                                              const nn::TokenContext& context);
   at::Tensor run_mixture(const at::Tensor& tokens, const nn::TokenContext& context, size_t site,
                          nn::SiteRecord& record) const;
 

@@ -19,6 +19,7 @@ struct GateConfig {
   double temperature = 0.8;
   Json description() const;
   static GateConfig from(const Json& description);
+  bool operator==(const GateConfig&) const = default;
 };
 
 // Tokens to logits over the allowed counts (method.md 2): `depth` linear layers, named 0, 1, ..., with the activation

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace acm {
@@ -12,24 +13,33 @@ class KeptTensors {
  public:
   template <class Make>  // () -> std::vector<at::Tensor>
   const std::vector<at::Tensor>& of(const std::vector<at::Tensor>& parameters, at::ScalarType type, Make make) {
-    std::vector<State> now;
-    for (const at::Tensor& one : parameters)
-      if (one.defined()) now.push_back({one.const_data_ptr(), one._version(), type});
-    if (now != made_of_) {
+    if (!made_of(parameters, type)) {
       tensors_ = make();
-      made_of_ = std::move(now);
+      type_ = type;
+      parameters_.clear();
+      for (const at::Tensor& one : parameters)
+        parameters_.push_back({one.defined() ? one.detach() : one, version_of(one)});
     }
     return tensors_;
   }
 
  private:
-  struct State {
-    const void* data;
+  struct Parameter {
+    at::Tensor values;  // held, so that no other parameter can come to lie there
     int64_t version;
-    at::ScalarType type;
-    bool operator==(const State&) const = default;
   };
-  std::vector<State> made_of_;
+  static int64_t version_of(const at::Tensor& one) { return one.defined() ? one._version() : 0; }
+  static const void* place_of(const at::Tensor& one) { return one.defined() ? one.const_data_ptr() : nullptr; }
+
+  bool made_of(const std::vector<at::Tensor>& parameters, at::ScalarType type) const {
+    return type == type_ &&
+           std::ranges::equal(parameters, parameters_, [](const at::Tensor& now, const Parameter& before) {
+             return place_of(now) == place_of(before.values) && version_of(now) == before.version;
+           });
+  }
+
+  at::ScalarType type_ = at::ScalarType::Undefined;
+  std::vector<Parameter> parameters_;
   std::vector<at::Tensor> tensors_;
 };
 

@@ -7,10 +7,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -28,7 +28,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Of one site, as autograd takes them: w1, b1, w2, the gate's two layers, and b2 where there is one.
+// Of one site, as autograd takes them: w1, b1, w2 and the gate's two layers; then b2 where there is one.
 constexpr size_t kParameters = 7;
 
 std::vector<at::Tensor> parameters_of(std::span<const GatedSite> sites) {
@@ -55,6 +55,7 @@ std::vector<SiteParameters<Number>> pointers_to(at::TensorList parameters, int64
 }
 
 MixedShape shape_of(at::ScalarType type, std::span<const GatedSite> sites) {
+  TORCH_CHECK(static_cast<int64_t>(sites.size()) <= kMostSites, "too many sites at once");
   const auto& [learners, gate, min_k] = sites.front();
   return {.type = type,
           .sites = static_cast<int64_t>(sites.size()),
@@ -200,11 +201,12 @@ at::Tensor sum_of_rows(const at::Tensor& rows) {
 struct MixtureOnGpu : torch::autograd::Function<MixtureOnGpu> {
   static variable_list forward(AutogradContext* context, const at::Tensor& tokens, at::TensorList parameters,
                                const MixedShape& shape, double temperature, const ChoiceNoise& noise) {
+    TORCH_CHECK(noise.keys.size(0) == shape.sites && noise.keys.numel() > 0, "a key for each sample at each site");
     const Packed packed = pack(shape, parameters);
     const at::Tensor before = at::addmm(packed.b1, tokens, packed.w1), scaled = at::empty_like(before);
     const MixedGates gates{.layer = numbers(packed.gate_layer),
                            .noise_keys = noise.keys.const_data_ptr<int64_t>(),
-                           .tokens = tokens.size(0) / std::max<int64_t>(noise.keys.size(1), 1),
+                           .tokens = tokens.size(0) / noise.keys.size(1),
                            .temperature = static_cast<float>(temperature)};
     const Decided decided = decide(shape, gates, before);
     scale(shape, before, decided.choice, scaled);
@@ -272,7 +274,7 @@ at::Tensor as_tokens(const at::Tensor& rows, const at::Tensor& tokens) {
   return rows.view(sizes);
 }
 
-// Of [sites, rows, ...], by site.
+// Of [sites, rows, ...], by site. The gradient of unbind() would be copied, even that of one.
 std::vector<at::Tensor> by_site(const at::Tensor& of_all) {
   return of_all.size(0) == 1 ? std::vector{of_all.squeeze(0)} : of_all.unbind(0);
 }
@@ -288,25 +290,11 @@ std::vector<GatedPass> passes_of(const at::Tensor& tokens, std::span<const at::T
   return passes;
 }
 
-bool equal_sizes(const GatedSite& one, const GatedSite& other) {
-  const LearnerWeights &a = one.weights, &b = other.weights;
-  const GateConfig &gate = one.gate.config(), &other_gate = other.gate.config();
-  return a.w1.sizes() == b.w1.sizes() && a.learners == b.learners && a.activation == b.activation &&
-         a.b2.defined() == b.b2.defined() && one.min_k == other.min_k && gate.hidden == other_gate.hidden &&
-         gate.depth == other_gate.depth && gate.activation == other_gate.activation &&
-         gate.temperature == other_gate.temperature;
-}
-
 }  // namespace
 
 bool mixes_on_gpu(const at::Tensor& tokens, const Gate& gate) {
   return tokens.is_cuda() && tokens.scalar_type() != at::kDouble && gate.config().depth == 2 &&
          gate.last_bias().size(0) <= kMostAllowed && gate.last_bias().scalar_type() == at::kFloat;
-}
-
-bool mix_together(std::span<const GatedSite> sites) {
-  return static_cast<int64_t>(sites.size()) <= kMostSites &&
-         std::ranges::all_of(sites, [&](const GatedSite& site) { return equal_sizes(site, sites.front()); });
 }
 
 std::vector<GatedPass> run_mixture_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites,
@@ -323,7 +311,7 @@ bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const
 }
 
 std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
-                                         const at::Tensor& choice) {
+                                         const std::vector<at::Tensor>& choices) {
   const MixedShape shape = shape_of(nn::product_type(tokens), sites);
   const auto parameters = parameters_of(sites);
   const auto& packed = kept.of(parameters, shape.type, [&] {
@@ -331,10 +319,12 @@ std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<con
     return std::vector{made.w1, made.b1, made.w2, made.gate_layer};
   });
   const at::Tensor hidden = at::addmm(packed[1], rows_of(tokens, shape.type), packed[0]);
-  TORCH_CHECK(!choice.defined() || choice.numel() == hidden.size(0) * shape.sites,
-              "one count for each token of each site");
   const Decided decided = decide(shape, {.layer = numbers(packed[3])}, hidden);
-  scale(shape, hidden, choice.defined() ? choice.reshape({-1}).contiguous() : decided.choice, hidden);
+  const at::Tensor choice = choices.empty()       ? decided.choice
+                            : choices.size() == 1 ? choices.front().contiguous()
+                                                  : at::stack(choices);
+  TORCH_CHECK(choice.numel() == decided.choice.numel(), "one count for each token of each site");
+  scale(shape, hidden, choice, hidden);
   std::vector<at::Tensor> outputs;
   for (int64_t site = 0; site < shape.sites; ++site)
     outputs.push_back(at::mm(part_of(shape, hidden, site), packed[2][site]));

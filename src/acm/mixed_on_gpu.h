@@ -12,10 +12,12 @@
 namespace acm {
 
 // Gated sites on a GPU where all their learners run, whether they were chosen or not: in phase 3, and without gradients
-// where leaving learners out would save no time. Two products carry all (cuda/mixed_shape.h): the gate's first layer
+// where leaving learners out would save no time. Two products carry a site (cuda/mixed_shape.h): the gate's first layer
 // and the output biases stand in the matrices of the learners, so that neither tokens nor outputs are read once more
-// for them, and the gradients of all come out of the same products. Under autocast in its type.
+// for them, and the gradients of all come out of the same products. Up to three sites of equal shapes that read the
+// same tokens share the first product. Under autocast in its type.
 
+// Of sites that run together all must have equal shapes, and gates of equal settings.
 struct GatedSite {
   LearnerWeights weights;
   const Gate& gate;
@@ -25,9 +27,6 @@ struct GatedSite {
 // Whether the functions below may be used: tokens on a GPU and not in float64, a gate of two layers in float32, at most
 // 16 counts to choose from. Else tensor operations do the same, slower.
 bool mixes_on_gpu(const at::Tensor& tokens, const Gate& gate);
-// Whether one call may run these sites, which read the same tokens: up to three, and all of the same sizes. Their first
-// product is then one.
-bool mix_together(std::span<const GatedSite> sites);
 
 struct GatedPass {
   at::Tensor output;   // [samples, tokens, width]
@@ -49,10 +48,10 @@ std::vector<GatedPass> run_mixture_on_gpu(const at::Tensor& tokens, std::span<co
 // Whether the function below is to be used in a pass without gradients: where a layer has few hidden units, as
 // projections have, ordering its tokens (gated_on_gpu.h) would take longer than what it saves.
 bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate);
-// Without gradients and without noise. kept: the weights as the products read them. `choice` int64 [sites, samples,
-// tokens]: what is run in place of what the gates say.
+// Without gradients and without noise. kept: the weights as the products read them. choices, of each site int64
+// [samples, tokens]: what is run in place of what the gates say.
 std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
-                                         const at::Tensor& choice = {});
+                                         const std::vector<at::Tensor>& choices = {});
 
 // The gate alone, without gradients. kept: its layers as the GPU reads them.
 Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64_t min_k, KeptTensors& kept);

@@ -11,7 +11,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/stack.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -93,23 +92,17 @@ class GivenChoice final : public nn::TokenModule {
     acm_->gate()->initialise(key);
   }
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
-    nn::TokenModule* const alone = this;
-    return forward_together({&alone, 1}, tokens, context).front();
+    GivenChoice* const alone = this;
+    return run({&alone, 1}, tokens, context).front();
   }
   std::vector<at::Tensor> forward_together(std::span<nn::TokenModule* const> modules, const at::Tensor& tokens,
                                            nn::TokenContext& context) override {
-    std::vector<AcmLayer*> layers;
-    std::vector<nn::SiteRecord> unread(modules.size());
-    std::vector<nn::SiteRecord*> records;
-    std::vector<at::Tensor> of_layers;
+    std::vector<GivenChoice*> sites;
     for (nn::TokenModule* module : modules) {
-      auto& site = dynamic_cast<GivenChoice&>(*module);
-      records.push_back(&unread[layers.size()]);
-      layers.push_back(site.acm_.get());
-      of_layers.push_back(site.choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
+      sites.push_back(dynamic_cast<GivenChoice*>(module));
+      if (!sites.back()) return TokenModule::forward_together(modules, tokens, context);
     }
-    const at::Tensor wanted = of_layers.size() == 1 ? of_layers.front().unsqueeze(0) : at::stack(of_layers);
-    return AcmLayer::gated(layers, tokens, records, wanted);
+    return run(sites, tokens, context);
   }
   int64_t macs_per_token() const override { return acm_->macs_per_token(); }
   int64_t macs() const {  // of all tokens of `choices`
@@ -121,6 +114,20 @@ class GivenChoice final : public nn::TokenModule {
   at::Tensor choices;
 
  private:
+  static std::vector<at::Tensor> run(std::span<GivenChoice* const> sites, const at::Tensor& tokens,
+                                     const nn::TokenContext& context) {
+    std::vector<AcmLayer*> layers;
+    std::vector<nn::SiteRecord> unread(sites.size());
+    std::vector<nn::SiteRecord*> records;
+    std::vector<at::Tensor> of_layers;
+    for (GivenChoice* site : sites) {
+      records.push_back(&unread[layers.size()]);
+      layers.push_back(site->acm_.get());
+      of_layers.push_back(site->choices.narrow(0, context.positions.data_ptr<int64_t>()[0], tokens.size(0)));
+    }
+    return AcmLayer::gated(layers, tokens, records, of_layers);
+  }
+
   std::shared_ptr<AcmLayer> acm_;
 };
 

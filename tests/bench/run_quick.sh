@@ -22,3 +22,5 @@ awk -F, '
     for (i in wanted) if (rows[wanted[i]] != 1) { print "there is not one row " wanted[i]; bad = 1 }
     exit bad
   }' "$out/results.csv"
+# ACMs beside dense modules that read the same tokens.
+"$ACM_BUILD/tests/bench/bench_inference" --model quick --batch 1 --rounds 1 --sites q | grep -q '^gated forward'

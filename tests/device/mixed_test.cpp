@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -32,6 +33,7 @@ struct MixedCase {
   bool task_gradient = true;
   int64_t learners = 3;
   size_t sites = 1;
+  uint64_t gate_seed = 4;  // with bfloat16 one of gates whose two best choices lie farther apart than it rounds
   friend std::ostream& operator<<(std::ostream& to, const MixedCase& c) {
     return to << c.learner_width << " units, " << to_string(c.activation) << (c.output_bias ? ", bias" : "")
               << (c.bfloat16 ? ", bfloat16" : "") << ", from " << c.min_k << ", gate of " << c.gate.hidden << " "
@@ -57,7 +59,7 @@ class MixedOnAGpu : public testing::TestWithParam<MixedCase> {
       const auto made = test::random_layer({kWidth, c.learners, c.learner_width, c.min_k, c.activation, c.output_bias},
                                            type, 20 + 10 * site);
       made->add_gate(c.gate);
-      made->gate()->initialise(StreamKey(4 + site));
+      made->gate()->initialise(StreamKey(c.gate_seed + site));
       made->to(device);
       all.push_back(made);
     }
@@ -76,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
                     MixedCase{5, Activation::kIdentity, false, true, 1, {.hidden = 3}},
                     MixedCase{4, Activation::kGelu, true, false, 1, {.hidden = 100}, true, 16},
                     MixedCase{8, Activation::kGelu, true, false, 1, {}, true, 1},
-                    MixedCase{24, Activation::kIdentity, true, true, 1, {.hidden = 64}, true, 3, 3},
+                    MixedCase{24, Activation::kIdentity, true, true, 1, {.hidden = 64}, true, 3, 3, 74},
                     MixedCase{5, Activation::kGelu, false, false, 1, {.hidden = 3}, true, 4, 3},
                     MixedCase{8, Activation::kGelu, true, false, 0, {.hidden = 40}, false, 3, 2}));
 
@@ -87,8 +89,11 @@ struct Trained {
   std::vector<at::Tensor> numbers;
 };
 
+// Of what a pass gave, from which losses come.
+enum class Read { kAll, kOutputs, kMixtures };
+
 template <class Run>
-Trained train(const Layers& layers, bool bfloat16, Run run) {
+Trained train(const Layers& layers, bool bfloat16, Read read, Run run) {
   const at::TensorOptions as = layers.front()->w1.options();
   const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kDouble, 2).to(as).requires_grad_();
   std::vector<GatedPass> passes;
@@ -101,8 +106,8 @@ Trained train(const Layers& layers, bool bfloat16, Run run) {
     loss = loss + (of.to(at::kFloat) * random_tensor(of.sizes(), at::kFloat, seed).to(of.device())).sum();
   };
   for (size_t site = 0; site < passes.size(); ++site) {
-    add(passes[site].output, 9 + 2 * site);
-    add(passes[site].mixture, 10 + 2 * site);
+    if (read != Read::kMixtures) add(passes[site].output, 9 + 2 * site);
+    if (read != Read::kOutputs) add(passes[site].mixture, 10 + 2 * site);
   }
   loss.backward();
   Trained trained{{}, {tokens.grad()}};
@@ -111,7 +116,11 @@ Trained train(const Layers& layers, bool bfloat16, Run run) {
     for (const at::Tensor& one : {pass.output, pass.logits, pass.mixture}) trained.numbers.push_back(one);
   }
   for (const auto& layer : layers)
-    for (const at::Tensor& parameter : layer->parameters()) trained.numbers.push_back(parameter.grad());
+    for (at::Tensor parameter : layer->parameters()) {
+      const at::Tensor gradient = parameter.grad();
+      trained.numbers.push_back(gradient.defined() ? gradient : at::zeros_like(parameter));
+      parameter.mutable_grad().reset();
+    }
   for (at::Tensor& one : trained.numbers) one = one.detach().to(at::kCPU, at::kDouble);
   return trained;
 }
@@ -126,7 +135,8 @@ TEST_P(MixedOnAGpu, HasTheOutputAndGradientsOfFloat64) {
   const StreamKey noise(8);
   constexpr size_t kSite = 3;
   const Layers reference = layers(at::kDouble), there = layers(at::kFloat, test_device());
-  const Trained expected = train(reference, false, [&](const at::Tensor& tokens) {
+  const at::Tensor keys = nn::token_streams(noise, positions(), kSite, c.sites, test_device());
+  const auto one_by_one = [&](const at::Tensor& tokens) {
     nn::Recorder recorder(kSite + c.sites, nn::Recorder::Keep::kChoices);
     nn::TokenContext context;
     context.positions = positions();
@@ -141,25 +151,29 @@ TEST_P(MixedOnAGpu, HasTheOutputAndGradientsOfFloat64) {
       passes.push_back({output, record.logits, record.mixture, record.choice});
     }
     return passes;
-  });
-  const at::Tensor keys = nn::token_streams(noise, positions(), kSite, c.sites, test_device());
-  const Trained found = train(there, c.bfloat16, [&](const at::Tensor& tokens) {
+  };
+  const auto together = [&](const at::Tensor& tokens) {
     const auto passes = run_mixture_on_gpu(tokens, sites_of(there), {keys, c.task_gradient});
     for (const GatedPass& pass : passes) {
       EXPECT_EQ(pass.output.scalar_type(), c.bfloat16 ? at::kBFloat16 : at::kFloat);
       EXPECT_FALSE(pass.logits.requires_grad());
     }
     return passes;
-  });
-  ASSERT_EQ(found.choice.size(), c.sites);
-  for (size_t site = 0; site < c.sites; ++site) ASSERT_TRUE(found.choice[site].equal(expected.choice[site])) << site;
-  ASSERT_EQ(found.numbers.size(), expected.numbers.size());
-  for (size_t i = 0; i < expected.numbers.size(); ++i)
-    EXPECT_LT(relative_difference(found.numbers[i], expected.numbers[i]), bound()) << i;
+  };
+  for (const Read read : {Read::kAll, Read::kOutputs, Read::kMixtures}) {
+    SCOPED_TRACE(static_cast<int>(read));
+    const Trained expected = train(reference, false, read, one_by_one),
+                  found = train(there, c.bfloat16, read, together);
+    ASSERT_EQ(found.choice.size(), c.sites);
+    for (size_t site = 0; site < c.sites; ++site) ASSERT_TRUE(found.choice[site].equal(expected.choice[site])) << site;
+    ASSERT_EQ(found.numbers.size(), expected.numbers.size());
+    for (size_t i = 0; i < expected.numbers.size(); ++i)
+      EXPECT_LT(relative_difference(found.numbers[i], expected.numbers[i]), bound()) << i;
+  }
 }
 
-// Nor the outputs of other sites.
-TEST_P(MixedOnAGpu, TrainsLearnersWhereNobodyReadsTheMixture) {
+// And leaves the others, and where the loss may not reach them the gates, as they are.
+TEST_P(MixedOnAGpu, TrainsTheSiteWhoseOutputIsRead) {
   const Layers there = layers(at::kFloat, test_device());
   const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kFloat, 2).to(test_device());
   const at::Tensor keys = nn::token_streams(StreamKey(8), positions(), 3, there.size(), test_device());
@@ -187,7 +201,7 @@ TEST_P(MixedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
     EXPECT_TRUE(choice.cpu().equal(best_class(logits.cpu(), c.min_k)));
   };
   KeptTensors kept;
-  const auto run = [&](const at::Tensor& wanted) {
+  const auto run = [&](const std::vector<at::Tensor>& wanted) {
     const int64_t before = host_syncs();
     const auto passes = run_masked_on_gpu(tokens_there, sites_of(there), kept, wanted);
     EXPECT_EQ(host_syncs(), before);
@@ -195,33 +209,22 @@ TEST_P(MixedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
     for (size_t site = 0; site < c.sites; ++site) {
       const GatedPass& pass = passes[site];
       check_decision(pass.logits, pass.choice, site);
-      const at::Tensor ran = wanted.defined() ? given[static_cast<int64_t>(site)] : pass.choice.cpu();
+      const at::Tensor ran = wanted.empty() ? pass.choice.cpu() : given[static_cast<int64_t>(site)];
       const at::Tensor expected =
           test::masked_reference(*reference[site], rows, ran.reshape({-1})).view(tokens.sizes());
       EXPECT_LT(relative_difference(pass.output.cpu().to(at::kDouble), expected), bound()) << site;
     }
   };
   run({});
-  run(given.to(test_device()));
+  run(given.to(test_device()).unbind(0));
+  // Weights that changed are laid out anew.
+  for (const Layers& layers : {reference, there}) layers.back()->w2.detach().mul_(2);
+  run({});
   for (size_t site = 0; site < c.sites; ++site) {
     KeptTensors of_gate;
     const auto alone = run_gate_on_gpu(tokens_there, *there[site]->gate(), c.min_k, of_gate);
     check_decision(alone.logits, alone.choice, site);
   }
-}
-
-TEST(MixedOnAGpu, RunsSitesOfEqualSizesTogether) {
-  const auto layer = [](int64_t learners, int64_t hidden) {
-    const auto made = test::random_layer({kWidth, learners, 8, 1, Activation::kGelu, false}, at::kFloat, 3);
-    made->add_gate({.hidden = hidden});
-    return made;
-  };
-  const auto together = [](const Layers& layers) { return mix_together(sites_of(layers)); };
-  const auto one = layer(3, 4);
-  EXPECT_TRUE(together({one, layer(3, 4), layer(3, 4)}));
-  EXPECT_FALSE(together({one, one, one, one}));
-  EXPECT_FALSE(together({one, layer(4, 4)}));
-  EXPECT_FALSE(together({one, one, layer(3, 5)}));
 }
 
 // Through the layers, whichever way they run.

@@ -5,7 +5,7 @@
 
 #include "core/philox.h"
 #include "core/quotient.h"
-#include "nn/cuda/by_type.h"
+#include "nn/cuda/by_scalar_type.h"
 #include "nn/cuda/gelu.h"
 #include "nn/cuda/launch.h"
 
@@ -102,8 +102,8 @@ __global__ void decide(MixedShape shape, MixedGates gates, const Number* before,
   }
 }
 
-// Where the choice of one site for one row stands, which have number `pair` in [rows, sites]. Divisions are slow, those
-// of 64 bits slower.
+// The place in choice [sites, rows] of the site and row that have place `pair` in [rows, sites]. Divisions are slow,
+// those of 64 bits slower.
 __device__ uint32_t choice_of(const MixedShape& shape, int64_t rows, uint32_t pair) {
   const auto sites = static_cast<uint32_t>(shape.sites);
   if (sites == 1) return pair;
@@ -290,7 +290,7 @@ const char* by_gate_chunks(const MixedShape& shape, Run run) {
 const char* decide_on_gpu(const MixedShape& shape, const MixedGates& gates, const void* before, int64_t stride,
                           int64_t rows, const MixedChoice& to, void* stream) {
   constexpr int kDecideThreads = 128;
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return by_gate_chunks<Number>(shape, [&]<int kNumbers>(Chunk<Number, kNumbers>) {
       return by_allowed(shape.allowed(), [&]<int kAllowed>(std::integral_constant<int, kAllowed>) {
         return launch(decide<Number, kNumbers, kAllowed>, shape.sites * rows, kDecideThreads, kDecideThreads, stream,
@@ -302,7 +302,7 @@ const char* decide_on_gpu(const MixedShape& shape, const MixedGates& gates, cons
 
 const char* scale_on_gpu(const MixedShape& shape, const void* before, const int64_t* choice, int64_t rows, void* scaled,
                          void* stream) {
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return nn::by_chunks<Number>(shape.learner_width, [&]<int kNumbers>(Chunk<Number, kNumbers>) -> const char* {
       using Of = Chunk<Number, kNumbers>;
       const int64_t chunks = rows * shape.sites * shape.columns() / kNumbers;
@@ -315,7 +315,7 @@ const char* scale_on_gpu(const MixedShape& shape, const void* before, const int6
 
 const char* scale_backward_on_gpu(const MixedShape& shape, void* gradients, const void* before, const int64_t* choice,
                                   int64_t rows, float* share_gradients, void* stream) {
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return nn::by_chunks<Number>(shape.learner_width, [&]<int kNumbers>(Chunk<Number, kNumbers>) -> const char* {
       using Of = Chunk<Number, kNumbers>;
       const int64_t all = rows * shape.sites * shape.learners;
@@ -331,7 +331,7 @@ const char* decide_backward_on_gpu(const MixedShape& shape, const MixedGates& ga
                                    const float* soft, const float* mixture_gradients, const float* share_gradients,
                                    int64_t rows, void* gradients, float* layer_gradients, void* stream) {
   const int64_t parts = quotient_up(rows, kDecideRows);
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return by_gate_chunks<Number>(shape, [&]<int kNumbers>(Chunk<Number, kNumbers>) {
       return by_allowed(shape.allowed(), [&]<int kAllowed>(std::integral_constant<int, kAllowed>) {
         return launch(decide_backward<Number, kNumbers, kAllowed>, shape.sites * parts, 1, kDecideRows, stream, shape,

@@ -20,9 +20,10 @@ struct MixedChoice {
   int64_t* choice;
 };
 // `logits`; with noise, `soft` = softmax((logits + Gumbel noise) / temperature) and `mixture` = 1 at the largest of
-// these sums, else 0 (both may be null). choice = min_k + the class of the largest, the first among equals; one that is
-// not a number counts as the largest. `before`: the gate's hidden units before the activation, `stride` numbers from
-// row to row, shape.columns() from site to site.
+// these sums, else 0 (both null, or neither). choice = min_k + the class of the largest, the first among equals; one
+// that is not a number counts as the largest. `before`: the gate's hidden units before the activation, `stride`
+// numbers, a multiple of eight, from row to row and shape.columns() from site to site; hidden() numbers before it, 16
+// bytes begin.
 const char* decide_on_gpu(const MixedShape& shape, const MixedGates& gates, const void* before, int64_t stride,
                           int64_t rows, const MixedChoice& to, void* stream);
 
@@ -40,7 +41,7 @@ const char* scale_backward_on_gpu(const MixedShape& shape, void* gradients, cons
 inline constexpr int64_t kDecideRows = 64;
 // From gradients with respect to mixture (float32 [sites, rows, allowed]) and to the shares (float32 [rows, sites,
 // learners]), each null where there are none: those with respect to the gate's part of `before`, in the gate's place in
-// `gradients` (what stands behind it there means nothing: weights of zero multiply it); and those of the second layer,
+// `gradients` (what stands behind it is multiplied by weights of zero); and those of the second layer,
 // float32 [sites, ceil(rows / kDecideRows), allowed, gate_hidden + 1], a sum for each kDecideRows rows.
 const char* decide_backward_on_gpu(const MixedShape& shape, const MixedGates& gates, const void* before,
                                    const float* soft, const float* mixture_gradients, const float* share_gradients,

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "nn/cuda/by_type.h"
+#include "nn/cuda/by_scalar_type.h"
 #include "nn/cuda/launch.h"
 
 namespace acm {
@@ -62,7 +62,8 @@ template <class Number, class Matrix, class Bias, class Layer, class Meet>
 __device__ void for_each_pair(const MixedShape& shape, const Sites<Number>& sites, Counts counts, Matrix* w1, Bias* b1,
                               Matrix* w2, Layer* gate_layer, Meet meet) {
   const auto columns = static_cast<uint32_t>(shape.columns()), width = static_cast<uint32_t>(shape.width),
-             of_row = counts.bias, of_layer = static_cast<uint32_t>(shape.gate_layer());
+             of_row = static_cast<uint32_t>(shape.sites) * columns,
+             of_layer = static_cast<uint32_t>(shape.gate_layer());
   const int64_t all = int64_t{counts.first} + counts.bias + counts.second + counts.gate_layer;
   for (int64_t item = first_item(); item < all; item += item_distance()) {
     auto i = static_cast<uint32_t>(item);
@@ -117,7 +118,7 @@ const char* pack_on_gpu(const MixedShape& shape, const SiteParameters<const floa
                         void* stream) {
   const int64_t all = Counts::all(shape);
   if (shape.sites > kMostSites || all > UINT32_MAX) return "too many weights at once";
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return launch(pack<Number>, all, kThreads, kThreads, stream, shape, copied(shape, sites), Counts(shape),
                   static_cast<Number*>(to.w1), static_cast<Number*>(to.b1), static_cast<Number*>(to.w2), to.gate_layer);
   });
@@ -125,7 +126,7 @@ const char* pack_on_gpu(const MixedShape& shape, const SiteParameters<const floa
 
 const char* unpack_on_gpu(const MixedShape& shape, const PackedGradients& from, const SiteParameters<float>* sites,
                           void* stream) {
-  return nn::by_type(shape.type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return launch(unpack<Number>, Counts::all(shape), kThreads, kThreads, stream, shape, copied(shape, sites),
                   Counts(shape), static_cast<const Number*>(from.w1), from.b1, static_cast<const Number*>(from.w2),
                   from.gate_layer);

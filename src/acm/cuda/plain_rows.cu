@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/quotient.h"
-#include "nn/cuda/by_type.h"
+#include "nn/cuda/by_scalar_type.h"
 #include "nn/cuda/gelu.h"
 #include "nn/cuda/launch.h"
 
@@ -58,7 +58,7 @@ __global__ void sum_rows(const Chunk<Number, kNumbers>* numbers, int64_t rows, i
 
 const char* activate_on_gpu(at::ScalarType type, bool gelu, void* hidden, const void* bias, int64_t rows,
                             int64_t columns, void* stream) {
-  return nn::by_type(type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(type, [&]<class Number>(Number) {
     return nn::by_chunks<Number>(columns, [&]<int kNumbers>(Chunk<Number, kNumbers>) -> const char* {
       using Of = Chunk<Number, kNumbers>;
       const int64_t of_row = columns / kNumbers, chunks = rows * of_row;
@@ -70,13 +70,13 @@ const char* activate_on_gpu(at::ScalarType type, bool gelu, void* hidden, const 
 }
 
 int64_t row_parts(int64_t rows, int64_t columns) {
-  constexpr int64_t kSums = 800'000;  // at once, by as many threads as a large GPU runs
+  constexpr int64_t kSums = 800'000;  // at once: of bfloat16 numbers by 100,000 threads, which a large GPU runs at once
   return std::max(int64_t{1}, std::min(kSums / columns, quotient_up(rows, int64_t{kReads})));
 }
 
 const char* sum_rows_on_gpu(at::ScalarType type, const void* numbers, int64_t rows, int64_t columns, float* parts,
                             void* stream) {
-  return nn::by_type(type, [&]<class Number>(Number) {
+  return nn::by_scalar_type(type, [&]<class Number>(Number) {
     return nn::by_chunks<Number>(columns, [&]<int kNumbers>(Chunk<Number, kNumbers>) {
       const int64_t count = row_parts(rows, columns), of_row = columns / kNumbers;
       return launch(sum_rows<Number, kNumbers>, count * of_row, kThreads, kThreads, stream,

@@ -13,7 +13,8 @@ namespace acm {
 const char* activate_on_gpu(at::ScalarType type, bool gelu, void* hidden, const void* bias, int64_t rows,
                             int64_t columns, void* stream);
 
-// parts [row_parts(rows, columns), columns] float32: each the sum of rows so far apart.
+// numbers [rows, columns] -> float32 parts [row_parts(rows, columns), columns]: part p is the sum of the rows p, p +
+// the number of parts, and so on.
 int64_t row_parts(int64_t rows, int64_t columns);
 const char* sum_rows_on_gpu(at::ScalarType type, const void* numbers, int64_t rows, int64_t columns, float* parts,
                             void* stream);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "nn/dense.h"
 #include "unit/acm/random_layer.h"
 
 namespace acm {
@@ -116,6 +117,44 @@ TEST(AcmLayer, FixedChoiceRunsExactlyThatManyWithoutAGate) {
   }
   context.choice = 5;
   EXPECT_THROW(layer->forward(tokens, context), Error);
+}
+
+// Layers of one shape, of several, and dense modules among them: each at its own site.
+TEST(AcmLayer, GivesBesideOthersWhatItGivesAlone) {
+  const auto gated = [](const AcmShape& shape, uint64_t seed) {
+    const auto layer = random_layer(shape, at::kDouble, seed);
+    layer->add_gate({});
+    layer->gate()->initialise(StreamKey(seed));
+    return layer;
+  };
+  const AcmShape shape = shape_with(1, Activation::kGelu, true);
+  const auto dense = std::make_shared<nn::DenseProjection>(kWidth);
+  dense->to(at::kDouble);
+  dense->weight.detach().fill_(0.1);
+  dense->bias.detach().fill_(0.2);
+  using Modules = std::vector<std::shared_ptr<nn::TokenModule>>;
+  for (const Modules& modules : {Modules{gated(shape, 1), gated(shape, 2), gated(shape, 3)},
+                                 Modules{gated(shape, 1), gated(shape_with(0, Activation::kGelu, false), 2)},
+                                 Modules{gated(shape, 1), dense, gated(shape, 3)}, Modules{dense, gated(shape, 2)}}) {
+    std::vector<nn::TokenModule*> pointers;
+    for (const auto& module : modules) pointers.push_back(module.get());
+    const at::Tensor tokens = random_tensor({kSamples, kTokens, kWidth}, at::kDouble, 2);
+    for (const bool training : {true, false}) {
+      nn::Recorder together(1 + modules.size(), nn::Recorder::Keep::kChoices), alone = together;
+      nn::TokenContext context = context_for(together, training);
+      context.site = 1;
+      const auto outputs = pointers.front()->forward_together(pointers, tokens, context);
+      ASSERT_EQ(outputs.size(), modules.size());
+      for (size_t i = 0; i < modules.size(); ++i) {
+        context.recorder = &alone;
+        context.site = 1 + i;
+        EXPECT_TRUE(at::equal(outputs[i], modules[i]->forward(tokens, context)));
+        const at::Tensor &found = together.at(1 + i).choice, &expected = alone.at(1 + i).choice;
+        EXPECT_EQ(found.defined(), modules[i] != dense);
+        EXPECT_TRUE(modules[i] == dense || at::equal(found, expected));
+      }
+    }
+  }
 }
 
 TEST(AcmLayer, WithoutGateOrFixedChoiceNamesThePhaseThatMakesGates) {

@@ -12,7 +12,7 @@ namespace acm::nn {
 
 // Calls run with a number of the type. What it gives is what CUDA says of a launch, or nullptr.
 template <class Run>
-const char* by_type(at::ScalarType type, Run run) {
+const char* by_scalar_type(at::ScalarType type, Run run) {
   switch (type) {
     case at::kFloat:
       return run(0.0f);
