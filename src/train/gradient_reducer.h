@@ -14,9 +14,10 @@ namespace acm::train {
 // that 1, 2, 4, ... ranks that share a power of two of slices get the same bits.
 enum class SumOrder { kAsTheyCome, kTree };
 
-// Sums gradients over a group, where the order allows it while backward is still running. Each gradient is a view into
-// one of a few flat buckets; a bucket is reduced in place when its last gradient has arrived, in index order on every
-// rank, and nothing is copied. Owns the parameters' grad fields while it lives.
+// Sums gradients over a group, where the order allows it while backward is still running. Backward leaves the gradients
+// of a step's first slice as it made them; when the last one of a bucket has arrived they are gathered in one tensor,
+// of which the grad fields are views from then on. Later slices are added there, and it is reduced in place, in index
+// order on every rank. Owns the parameters' grad fields while it lives.
 class GradientReducer {
  public:
   static constexpr int64_t kBucketBytes = int64_t{4} << 20;
@@ -25,11 +26,11 @@ class GradientReducer {
   ~GradientReducer();
   GradientReducer(const GradientReducer&) = delete;
 
-  void zero();       // gradients back to zero, still views
+  void zero();       // starts a step: grad fields are undefined, which counts as zero
   void arm();        // the next backward is the last micro-batch of the step: its gradients are final
-  void end_slice();  // after each slice's backward, the last one's too
-  void finish();  // collective: launches what is left (parameters without a gradient count zero) and waits; gradients
-                  // now hold the sum over the group
+  void end_slice();  // after each slice's backward, the last one's too; kTree leaves grad fields undefined here
+  void finish();     // collective: launches what is left (parameters without a gradient count zero) and waits; all grad
+                     // fields are now defined and hold the sum over the group
 
   size_t buckets() const;
   size_t launched_during_backward() const;  // of the last step

@@ -148,10 +148,13 @@ TEST_F(NcclTest, TheGradientReducerGivesTheSumsOfMpi) {
     std::vector<at::Tensor> found;
     for (int step = 1; step <= 2; ++step) {
       reducer.zero();
-      reducer.arm();
-      at::Tensor loss = parameters[0].sum();
-      for (int i = 1; i < 6; ++i) loss = loss.add(parameters[i].sum().mul(step * (rank_ + 1) * (i + 1)));
-      loss.backward();
+      for (int slice = 1; slice <= step; ++slice) {
+        if (slice == step) reducer.arm();
+        at::Tensor loss = parameters[0].sum();
+        for (int i = 1; i < 6; ++i) loss = loss.add(parameters[i].sum().mul(step * (rank_ + 1) * (i + 1)));
+        loss.backward();
+        reducer.end_slice();
+      }
       EXPECT_GT(reducer.launched_during_backward(), 0u);
       reducer.finish();
       for (const auto& parameter : parameters) found.push_back(parameter.grad().cpu().clone());

@@ -33,17 +33,21 @@ TEST(Reducer, SumsOverRanksWhileBackwardRuns) {
   GradientReducer reducer(parameters, group, 12000);  // two parameters to a bucket
   EXPECT_EQ(reducer.buckets(), 3u);
   for (int step = 0; step < 3; ++step) {
+    const int slices = step + 1;
     reducer.zero();
-    reducer.arm();
-    at::Tensor loss = parameters[0].sum().mul(rank + 1);
-    for (size_t i = 1; i < parameters.size(); ++i) {
-      loss = loss.add(parameters[i].sum().mul((rank + 1) * static_cast<int>(i + 1)));
+    for (int slice = 0; slice < slices; ++slice) {
+      if (slice + 1 == slices) reducer.arm();
+      at::Tensor loss = parameters[0].sum().mul(rank + 1);
+      for (size_t i = 1; i < parameters.size(); ++i) {
+        loss = loss.add(parameters[i].sum().mul((rank + 1) * static_cast<int>(i + 1)));
+      }
+      loss.backward();
+      reducer.end_slice();
     }
-    loss.backward();
     EXPECT_GT(reducer.launched_during_backward(), 0u);
     reducer.finish();
     for (size_t i = 0; i < parameters.size(); ++i) {
-      const double expected = static_cast<double>(i + 1) * size * (size + 1) / 2;
+      const double expected = static_cast<double>(i + 1) * slices * size * (size + 1) / 2;
       EXPECT_EQ(parameters[i].grad().min().item<double>(), expected);
       EXPECT_EQ(parameters[i].grad().max().item<double>(), expected);
     }

@@ -1,7 +1,10 @@
 #include "train/gradient_reducer.h"
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
+#include "train/pairwise_sum.h"
 #include "unit/core/expect_error.h"
 #include "unit/train/toy_phase.h"
 
@@ -77,6 +80,9 @@ TEST(GradientReducer, TheTreeGivesTheSameBitsOnAnyNumberOfRanks) {
     return sum;
   };
   const auto alone = summed_by(1, SumOrder::kTree);
+  PairwiseSum factors;
+  for (uint64_t i = 0; i < 8; ++i) factors.add(normal_tensor(StreamKey(i), {40}).to(at::kFloat));
+  EXPECT_TRUE(alone.equal(factors.take()));
   for (const int ranks : {2, 4, 8}) EXPECT_TRUE(summed_by(ranks, SumOrder::kTree).equal(alone)) << ranks;
   EXPECT_FALSE(summed_by(4, SumOrder::kAsTheyCome).equal(alone));
   EXPECT_LT(summed_by(4, SumOrder::kAsTheyCome).sub(alone).abs().max().item<double>(), 1e-5);
@@ -103,6 +109,99 @@ TEST(GradientReducer, CountsAParameterWithoutAGradientAsZero) {
     expect_all(parameters[0].grad(), 2);
     expect_all(parameters[3].grad(), 4);
   });
+}
+
+// Parameters 3 and 2 are a bucket. What backward made stays where it is until the last of a bucket is there.
+TEST(GradientReducer, GathersABucketWhenItsLastGradientIsThere) {
+  const auto solo = comm::make_solo_communicator();
+  for (const SumOrder order : {SumOrder::kAsTheyCome, SumOrder::kTree}) {
+    const std::vector<at::Tensor> layers = four_parameters();
+    GradientReducer reducer(layers, *solo, GradientReducer::kBucketBytes, order);
+    for (int step = 0; step < 2; ++step) {
+      reducer.zero();
+      const void* made = nullptr;
+      std::vector<unsigned> hooks;
+      hooks.push_back(layers[3].register_hook([&](const at::Tensor& gradient) {
+        EXPECT_FALSE(layers[3].grad().defined());
+        made = gradient.const_data_ptr();
+      }));
+      hooks.push_back(
+          layers[2].register_hook([&](const at::Tensor&) { EXPECT_EQ(layers[3].grad().const_data_ptr(), made); }));
+      hooks.push_back(layers[1].register_hook([&](const at::Tensor&) {
+        EXPECT_NE(layers[3].grad().const_data_ptr(), made);
+        EXPECT_TRUE(layers[3].grad().is_alias_of(layers[2].grad()));
+      }));
+      at::Tensor loss = layers[0].square().sum();
+      for (size_t i = 1; i < 4; ++i) loss = loss.add(layers[i].square().sum().to(at::kDouble));
+      loss.backward();
+      EXPECT_NE(made, nullptr);
+      for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(layers[i].grad().equal(layers[i].mul(2))) << i;
+      reducer.end_slice();
+      reducer.finish();
+      for (size_t i = 0; i < 4; ++i) EXPECT_TRUE(layers[i].grad().equal(layers[i].mul(2))) << i;
+      for (size_t i = 0; i < 3; ++i) layers[3 - i].remove_hook(hooks[i]);
+    }
+  }
+}
+
+// Parameter 0 gets a gradient in the first slice alone, 1 in the second, 2 in both, 3 in none; another one in the step
+// before.
+TEST(GradientReducer, AddsSlicesThatReachOtherParameters) {
+  for (const SumOrder order : {SumOrder::kAsTheyCome, SumOrder::kTree}) {
+    for (const int64_t bucket_bytes : {int64_t{64}, GradientReducer::kBucketBytes}) {
+      comm::run_local_group(2, [&](comm::Communicator& group) {
+        const std::vector<at::Tensor> parameters = four_parameters();
+        GradientReducer reducer(parameters, group, bucket_bytes, order);
+        const auto run_step = [&](const std::vector<at::Tensor>& losses) {
+          reducer.zero();
+          for (const at::Tensor& parameter : parameters) EXPECT_FALSE(parameter.grad().defined());
+          for (size_t i = 0; i < losses.size(); ++i) {
+            if (i + 1 == losses.size()) reducer.arm();
+            losses[i].backward();
+            reducer.end_slice();
+            for (const at::Tensor& parameter : parameters)
+              EXPECT_EQ(parameter.grad().defined(), order == SumOrder::kAsTheyCome);
+          }
+          reducer.finish();
+        };
+        run_step({loss_of(parameters, 100)});
+        run_step({parameters[0].sum() + parameters[2].sum().mul(3), parameters[1].sum() + parameters[2].sum()});
+        const std::vector<double> sums = {2, 2, 8, 0};
+        for (size_t i = 0; i < 4; ++i) expect_all(parameters[i].grad(), sums[i]);
+      });
+    }
+  }
+}
+
+// As the search for numbers that are not finite does.
+TEST(GradientReducer, AddsWhatComesWithoutEndsOfSlices) {
+  const auto solo = comm::make_solo_communicator();
+  for (const SumOrder order : {SumOrder::kAsTheyCome, SumOrder::kTree}) {
+    const std::vector<at::Tensor> parameters = four_parameters();
+    GradientReducer reducer(parameters, *solo, GradientReducer::kBucketBytes, order);
+    reducer.zero();
+    parameters[2].sum().backward();
+    parameters[2].sum().backward();
+    loss_of(parameters, 0).backward();
+    expect_all(parameters[2].grad(), 5);
+    expect_all(parameters[3].grad(), 4);
+  }
+}
+
+TEST(GradientReducer, GathersByIndexWhateverTheStrides) {
+  const auto solo = comm::make_solo_communicator();
+  const at::Tensor turned = at::ones({3, 4}, at::kDouble).t().set_requires_grad(true);
+  const at::Tensor plain = at::ones({5}, at::kDouble).set_requires_grad(true);
+  const at::Tensor factors = at::arange(12, at::kDouble).view({4, 3});
+  GradientReducer reducer({turned, plain}, *solo);
+  for (int step = 0; step < 2; ++step) {
+    reducer.zero();
+    reducer.arm();
+    (turned.mul(factors).sum() + plain.sum()).backward();
+    reducer.finish();
+    EXPECT_TRUE(turned.grad().equal(factors));
+    expect_all(plain.grad(), 1);
+  }
 }
 
 TEST(GradientReducer, LeavesTheParametersAlone) {
