@@ -65,7 +65,7 @@ Counted count_speech(const Options& options, const phases::Settings& settings) {
 
 // Collective with --measure.
 phases::Machine machine_of(const Options& options, const phases::Settings& settings, const comm::World& world,
-                           comm::Communicator& group, const std::filesystem::path& folder) {
+                           comm::Communicator& group, at::Device device, const std::filesystem::path& folder) {
   phases::Machine machine;
   comm::together(group, [&] {
     machine = phases::machine_named(options.machine);
@@ -73,7 +73,7 @@ phases::Machine machine_of(const Options& options, const phases::Settings& setti
       throw Error(Fault::kUsage, "--measure measures one host: start it with ranks of one");
   });
   if (!options.measure) return machine;
-  phases::measure(machine, group, settings.backbone.width, settings.backbone.hidden, folder);
+  phases::measure(machine, group, device, settings.backbone.width, settings.backbone.hidden, folder);
   return machine;
 }
 
@@ -88,7 +88,7 @@ Estimates estimates_of(const phases::RunEstimate& model, const std::vector<phase
 }  // namespace
 
 int estimate_command(const Options& options, const LoadedSettings& loaded, const comm::World& world,
-                     comm::Groups groups) {
+                     comm::Groups groups, at::Device device) {
   const auto& settings = loaded.settings;
   set_threads(settings.threads, world.place().local_size);
   Counted counted;
@@ -109,7 +109,7 @@ int estimate_command(const Options& options, const LoadedSettings& loaded, const
                         *counted.data.train,
                         *counted.data.train,
                         *task};
-  const auto machine = machine_of(options, settings, world, groups.control, phases::cache_folder(run));
+  const auto machine = machine_of(options, settings, world, groups.control, device, phases::cache_folder(run));
   comm::together(groups.control, [&] {
     if (!run.is_root()) return;
     const phases::RunEstimate model(run, machine, options.speech ? speech::shape(settings) : phases::dense_shape(run));

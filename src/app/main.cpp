@@ -50,7 +50,7 @@ int run(int argc, char** argv, comm::World& world, app::StopSignals& signals) {
   if (options.command == app::Options::Command::kEvaluate)
     return app::evaluate_command(options, *loaded, world, groups, device);
   if (options.command == app::Options::Command::kEstimate)
-    return app::estimate_command(options, *loaded, world, groups);
+    return app::estimate_command(options, *loaded, world, groups, device);
   const auto training = device.is_cpu() || options.dry_run ? groups : world.connect(device, kChecked);
   return app::train_command(options, *loaded, world, training, signals, device);
 }

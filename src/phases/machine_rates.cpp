@@ -1,5 +1,6 @@
 #include "phases/machine_rates.h"
 
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
@@ -17,34 +18,68 @@ namespace acm::phases {
 namespace {
 
 constexpr double kSeconds = 0.3;  // that each rate is measured for
-constexpr int64_t kRows = 1024;
-constexpr int64_t kMemoryBytes = int64_t{64} << 20;  // beyond the caches
+// Beyond the caches, and for a GPU so much that all of it has work.
+constexpr int64_t kRows = 1024, kRowsOfGpu = 16384;
+constexpr int64_t kMemoryBytes = int64_t{64} << 20, kMemoryBytesOfGpu = int64_t{1} << 30;
 constexpr int64_t kBucketBytes = train::GradientReducer::kBucketBytes;
 
+// Returns when the device has computed the tensor.
+void await(const at::Tensor& tensor) { tensor.flatten().narrow(0, 0, 1).cpu(); }
+
 // Seconds of one call on the slowest rank, after two that count for nothing. All ranks call equally often, as they may
-// meet in it.
-double seconds_of(comm::Communicator& group, const std::function<void()>& call) {
+// meet in it. `result`: the last that a call computes.
+double seconds_of(comm::Communicator& group, const at::Tensor& result, const std::function<void()>& call) {
   call();
+  await(result);
   const Stopwatch once;
   call();
+  await(result);
   const auto wanted = static_cast<int64_t>(kSeconds / std::max(once.seconds(), 1e-7)) + 1;
   const int64_t repeats = comm::all_reduce_number(group, wanted, comm::ReduceOp::kMin);
   group.barrier();
   const Stopwatch watch;
   for (int64_t i = 0; i < repeats; ++i) call();
+  await(result);
   return comm::all_reduce_number(group, watch.seconds() / static_cast<double>(repeats), comm::ReduceOp::kMax);
 }
 
-double product_rate(comm::Communicator& group, int64_t width, int64_t hidden, at::ScalarType dtype) {
-  const auto a = at::ones({kRows, width}, dtype), b = at::ones({width, hidden}, dtype);
-  auto c = at::empty({kRows, hidden}, dtype);
-  return 2.0 * static_cast<double>(kRows * width * hidden) / seconds_of(group, [&] { at::mm_out(c, a, b); });
-}
+// Matrix products on the device, by what a run computes.
+class Products {
+ public:
+  Products(comm::Communicator& group, at::Device device, int64_t width, int64_t hidden)
+      : group_(group),
+        device_(device),
+        rows_(device.is_cpu() ? kRows : kRowsOfGpu),
+        width_(width),
+        hidden_(hidden),
+        tf32_before_(at::globalContext().allowTF32CuBLAS()) {}
+  ~Products() { at::globalContext().setAllowTF32CuBLAS(tf32_before_); }
+  Products(const Products&) = delete;
 
-double copy_seconds(comm::Communicator& group, int64_t bytes, int copies) {
-  const auto from = at::ones({bytes}, at::kByte);
-  auto to = at::ones({bytes}, at::kByte);
-  return seconds_of(group, [&] {
+  double rate(at::ScalarType dtype, bool tf32 = false) {
+    at::globalContext().setAllowTF32CuBLAS(tf32);
+    const auto as = at::TensorOptions(device_).dtype(dtype);
+    const auto a = at::ones({rows_, width_}, as), b = at::ones({width_, hidden_}, as);
+    auto c = at::empty({rows_, hidden_}, as);
+    return 2.0 * static_cast<double>(rows_ * width_ * hidden_) / seconds_of(group_, c, [&] { at::mm_out(c, a, b); });
+  }
+  std::string text() const {
+    return ": products of " + std::to_string(rows_) + " x " + std::to_string(width_) + " x " + std::to_string(hidden_) +
+           (device_.is_cpu() ? "" : " on a GPU");
+  }
+
+ private:
+  comm::Communicator& group_;
+  const at::Device device_;
+  const int64_t rows_, width_, hidden_;
+  const bool tf32_before_;
+};
+
+double copy_seconds(comm::Communicator& group, at::Device device, int64_t bytes, int copies) {
+  const auto as = at::TensorOptions(device).dtype(at::kByte);
+  const auto from = at::ones({bytes}, as);
+  auto to = at::ones({bytes}, as);
+  return seconds_of(group, to, [&] {
     for (int i = 0; i < copies; ++i) i % 2 == 0 ? to.copy_(from) : from.copy_(to);
   });
 }
@@ -52,13 +87,13 @@ double copy_seconds(comm::Communicator& group, int64_t bytes, int copies) {
 void measure_exchange(Machine& machine, comm::Communicator& group, const std::string& origin) {
   const auto bytes = static_cast<double>(kBucketBytes);
   if (group.size() == 1) {
-    machine.host_bandwidth = {bytes / copy_seconds(group, kBucketBytes, 2),
+    machine.host_bandwidth = {bytes / copy_seconds(group, at::kCPU, kBucketBytes, 2),
                               origin + ": a copy into a buffer and out of it"};
     return;
   }
   const auto reduce_seconds = [&](int64_t numbers) {
     const auto tensor = at::ones({numbers}, at::kFloat);
-    return seconds_of(group, [&] { group.all_reduce(tensor, comm::ReduceOp::kMax)->wait(); });
+    return seconds_of(group, tensor, [&] { group.all_reduce(tensor, comm::ReduceOp::kMax)->wait(); });
   };
   const double least = reduce_seconds(1), bucket = reduce_seconds(kBucketBytes / 4);
   const double ranks = group.size();
@@ -97,20 +132,20 @@ std::filesystem::path nearest_existing(std::filesystem::path folder) {
 
 }  // namespace
 
-void measure(Machine& machine, comm::Communicator& group, int64_t width, int64_t hidden,
+void measure(Machine& machine, comm::Communicator& group, at::Device device, int64_t width, int64_t hidden,
              const std::filesystem::path& folder) {
   const at::NoGradGuard no_grad;
   const std::string origin = "measured here by " + std::to_string(group.size()) + " rank(s)";
-  const auto shape =
-      ": products of " + std::to_string(kRows) + " x " + std::to_string(width) + " x " + std::to_string(hidden);
   machine.name += ", measured";
-  machine.bfloat16_flops = {product_rate(group, width, hidden, at::kBFloat16), origin + shape};
-  machine.float32_flops = {product_rate(group, width, hidden, at::kFloat), origin + shape};
-  machine.tf32_flops = {machine.float32_flops.value, machine.float32_flops.origin + ", as processors have no TF32"};
-  machine.float64_flops = {product_rate(group, width, hidden, at::kDouble), origin + shape};
-  machine.memory_bandwidth = {2 * static_cast<double>(kMemoryBytes) / copy_seconds(group, kMemoryBytes, 1),
-                              origin + ": copies of 64 MiB"};
-  measure_exchange(machine, group, origin);
+  Products products(group, device, width, hidden);
+  machine.bfloat16_flops = {products.rate(at::kBFloat16), origin + products.text()};
+  machine.tf32_flops = {products.rate(at::kFloat, /*tf32=*/true), origin + products.text()};
+  machine.float32_flops = {products.rate(at::kFloat), origin + products.text()};
+  machine.float64_flops = {products.rate(at::kDouble), origin + products.text()};
+  const int64_t copied = device.is_cpu() ? kMemoryBytes : kMemoryBytesOfGpu;
+  machine.memory_bandwidth = {2 * static_cast<double>(copied) / copy_seconds(group, device, copied, 1),
+                              origin + ": copies of " + std::to_string(copied >> 20) + " MiB"};
+  if (device.is_cpu()) measure_exchange(machine, group, origin);
   DiskSeconds disk;
   comm::together(group, [&] {
     if (group.is_root()) disk = disk_seconds(nearest_existing(folder));

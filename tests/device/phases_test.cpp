@@ -6,6 +6,7 @@
 #include "phases/evaluate.h"
 #include "phases/finetune.h"
 #include "phases/gating.h"
+#include "phases/machine_rates.h"
 #include "phases/pretrain.h"
 #include "unit/core/scratch.h"
 #include "unit/phases/small_run.h"
@@ -46,6 +47,19 @@ std::map<PhaseId, int64_t> run_all(const std::filesystem::path& folder, at::Devi
     if (after) after(phase);
   }
   return waits;
+}
+
+TEST(MachineRatesOnADevice, AreThoseOfTheDevice) {
+  const Scratch scratch;
+  const auto solo = comm::make_solo_communicator();
+  auto machine = machine_named("h100");
+  measure(machine, *solo, test_device(), 32, 64, scratch.folder());
+  for (const Figure& figure : {machine.bfloat16_flops, machine.tf32_flops, machine.float32_flops, machine.float64_flops,
+                               machine.memory_bandwidth}) {
+    EXPECT_GT(figure.value, 0);
+    EXPECT_TRUE(figure.origin.starts_with("measured here")) << figure.origin;
+  }
+  EXPECT_EQ(machine.host_bandwidth.origin, machine_named("h100").host_bandwidth.origin);  // that of GPUs
 }
 
 TEST(PhasesOnADevice, ReachTheModelsOfTheCpu) {

@@ -90,7 +90,7 @@ TEST(MachineRates, AreThoseOfThisMachine) {
   for (const int ranks : {1, 2})
     comm::run_local_group(ranks, [&](comm::Communicator& group) {
       auto machine = machine_named("h100");
-      measure(machine, group, 32, 64, scratch.folder() / "not" / "made");
+      measure(machine, group, at::kCPU, 32, 64, scratch.folder() / "not" / "made");
       for (const auto& [key, figure, meaning] : Machine::entries()) {
         const auto& [value, origin] = machine.*figure;
         EXPECT_TRUE(std::isfinite(value) && value > 0) << key;
