@@ -6,29 +6,52 @@
 #include <ATen/ops/gelu_backward.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <optional>
 
 #include "acm/ordered_sum.h"
 #include "acm/prefix_kernels.h"
+#ifdef ACM_WITH_CUDA
+#include "acm/prefixes_on_gpu.h"
+#endif
 #include "core/error.h"
 
 namespace acm {
 namespace {
 
-// E_n = h(z, n) - target: [learners, rows, width].
-at::Tensor prefix_errors(const at::Tensor& hidden, const at::Tensor& target, const LearnerWeights& weights) {
+// Half the gradients of the sum of squares with respect to the learners' outputs [learners, rows, width]: E_n + E_n+1 +
+// ... (nested) or E_n alone (greedy), with E_n = h(z, n) - target.
+struct OutputGradients {
+  at::Tensor squares;  // the sum, a float64 scalar
+  at::Tensor halves;
+};
+
+// hidden [rows, N b].
+OutputGradients output_gradients(const at::Tensor& hidden, const at::Tensor& target, const LearnerWeights& weights,
+                                 bool nested) {
   const int64_t width = hidden.size(1) / weights.learners;
-  at::Tensor errors = at::empty({weights.learners, target.size(0), target.size(1)}, target.options());
+  at::Tensor errors = at::empty({weights.learners, target.size(0), target.size(1)}, hidden.options());
+  const auto hidden_of = [&](int64_t n) { return hidden.narrow(1, n * width, width); };
+  const auto w2_of = [&](int64_t n) { return weights.w2.narrow(0, n * width, width); };
+#ifdef ACM_WITH_CUDA
+  if (prefixes_on_gpu(target, weights)) {
+    for (int64_t n = 0; n < weights.learners; ++n) {
+      at::Tensor output = errors.select(0, n);
+      at::mm_out(output, hidden_of(n), w2_of(n));
+    }
+    return {run_prefix_gradients_on_gpu(errors, target, weights.b2, nested), errors};
+  }
+#endif
+  const at::Tensor wanted = target.to(hidden.scalar_type());
   for (int64_t n = 0; n < weights.learners; ++n) {
     at::Tensor error = errors.select(0, n);
-    at::addmm_out(error, n == 0 ? target : errors.select(0, n - 1), hidden.narrow(1, n * width, width),
-                  weights.w2.narrow(0, n * width, width), /*beta=*/n == 0 ? -1 : 1);
+    at::addmm_out(error, n == 0 ? wanted : errors.select(0, n - 1), hidden_of(n), w2_of(n), /*beta=*/n == 0 ? -1 : 1);
     if (weights.b2.defined()) error.add_(weights.b2.select(0, n));
   }
-  return errors;
+  const at::Tensor squares = ordered_sum_of_squares(errors);
+  for (int64_t n = weights.learners - 2; nested && n >= 0; --n) errors.select(0, n).add_(errors.select(0, n + 1));
+  return {squares, errors};
 }
 
 // PrefixLoss where tensors live: the host need not know the sum.
@@ -43,25 +66,22 @@ LossOfPrefixes by_kernels(const at::Tensor& tokens, const at::Tensor& target, co
   return {at::scalar_tensor(loss.squares, at::kDouble), std::move(loss.half_gradients)};
 }
 
-// The gradient of learner n's output is twice the sum of E_m over m >= n (nested), or twice E_n (greedy). As in
-// PrefixLoss, half of it.
-LossOfPrefixes by_operations(const at::Tensor& stored_tokens, const at::Tensor& stored_target,
-                             const LearnerWeights& weights, bool nested) {
-  const at::Tensor tokens = stored_tokens.to(weights.w1.scalar_type()),
-                   target = stored_target.to(weights.w1.scalar_type());
+LossOfPrefixes by_operations(const at::Tensor& stored_tokens, const at::Tensor& target, const LearnerWeights& weights,
+                             bool nested) {
+  const at::Tensor tokens = stored_tokens.to(weights.w1.scalar_type());
   const int64_t learners = weights.learners, width = weights.w2.size(0) / learners;
   const at::Tensor before = at::addmm(weights.b1, tokens, weights.w1), hidden = apply(weights.activation, before);
-  const at::Tensor errors = prefix_errors(hidden, target, weights);
-  LossOfPrefixes loss{ordered_sum_of_squares(errors), LearnerGradients::zeros(weights)};
+  const OutputGradients of_outputs = output_gradients(hidden, target, weights, nested);
+  LossOfPrefixes loss{of_outputs.squares, LearnerGradients::zeros(weights)};
   auto& [w1_gradient, b1_gradient, w2_gradient, b2_gradient] = loss.half_gradients;
-  at::Tensor hidden_gradient = at::empty_like(hidden), output_gradient = at::zeros_like(target);
-  for (int64_t n = learners - 1; n >= 0; --n) {
-    output_gradient = nested ? output_gradient.add_(errors.select(0, n)) : errors.select(0, n);
+  at::Tensor hidden_gradient = at::empty_like(hidden);
+  for (int64_t n = 0; n < learners; ++n) {
+    const at::Tensor of_output = of_outputs.halves.select(0, n);
     at::Tensor hidden_part = hidden_gradient.narrow(1, n * width, width);
     at::Tensor w2_part = w2_gradient.narrow(0, n * width, width);
-    at::mm_out(hidden_part, output_gradient, weights.w2.narrow(0, n * width, width).t());
-    at::mm_out(w2_part, hidden.narrow(1, n * width, width).t(), output_gradient);
-    if (b2_gradient.defined()) b2_gradient.select(0, n).copy_(output_gradient.sum(0));
+    at::mm_out(hidden_part, of_output, weights.w2.narrow(0, n * width, width).t());
+    at::mm_out(w2_part, hidden.narrow(1, n * width, width).t(), of_output);
+    if (b2_gradient.defined()) b2_gradient.select(0, n).copy_(of_output.sum(0));
   }
   if (weights.activation == Activation::kGelu) hidden_gradient = at::gelu_backward(hidden_gradient, before);
   w1_gradient = tokens.t().mm(hidden_gradient);
