@@ -133,9 +133,9 @@ std::vector<at::Tensor> AcmLayer::run_mixtures(std::span<AcmLayer* const> layers
                                                const nn::TokenContext& context,
                                                std::span<nn::SiteRecord* const> records) {
 #ifdef ACM_WITH_CUDA
-  if (const auto sites = gated_sites(layers); mix_together(sites) && mixes_on_gpu(tokens, sites.front().gate)) {
-    const auto keys = nn::token_streams(context.noise, context.positions, context.site, sites.size(), tokens.device());
-    return recorded(run_mixture_on_gpu(tokens, sites, {keys, context.gate_task_gradient}), records);
+  if (mixes_on_gpu(tokens, *layers.front()->gate_)) {
+    const auto keys = nn::token_streams(context.noise, context.positions, context.site, layers.size(), tokens.device());
+    return recorded(run_mixture_on_gpu(tokens, gated_sites(layers), {keys, context.gate_task_gradient}), records);
   }
 #endif
   std::vector<at::Tensor> outputs;
