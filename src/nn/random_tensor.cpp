@@ -84,7 +84,8 @@ at::Tensor token_uniform(StreamKey key, const at::Tensor& positions, size_t site
 #endif
   const std::vector<StreamKey> streams = streams_of(key, positions, site);
   const auto samples = static_cast<int64_t>(streams.size());
-  const at::Tensor out = at::empty({samples, tokens, columns}, at::kDouble);
+  const at::Tensor out =
+      at::empty({samples, tokens, columns}, at::TensorOptions(at::kDouble).pinned_memory(!device.is_cpu()));
   double* value = out.mutable_data_ptr<double>();
   const auto numbers = static_cast<uint64_t>(tokens * columns);
   for (const StreamKey stream : streams)

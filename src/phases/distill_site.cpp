@@ -6,7 +6,6 @@
 #include "io/safetensors.h"
 #include "phases/learner_start.h"
 #include "phases/module_state.h"
-#include "phases/on_device.h"
 
 namespace acm::phases {
 
@@ -39,10 +38,9 @@ train::TrainerConfig DistillSite::trainer_config() const {
 }
 
 at::Tensor DistillSite::loss(const data::Slice& slice, train::Metrics& metrics) {
-  const auto rows = rows_.of(site_.name, slice);
+  const auto rows = rows_.of(site_.name, slice, run_.device);
   const double scale = 1.0 / static_cast<double>(layer_.shape().learners * config_.batch * layer_.shape().width);
-  const auto loss = distillation_loss(layer_, on_device(rows.input, run_.device), on_device(rows.output, run_.device),
-                                      objective_, scale);
+  const auto loss = distillation_loss(layer_, rows.input, rows.output, objective_, scale);
   metrics.add("loss", loss.detach());
   return loss;
 }

@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "phases/allocation.h"
 #include "phases/module_state.h"
-#include "phases/on_device.h"
 #include "phases/sample_loader.h"
 #include "phases/training_rows.h"
 #include "phases/window_walk.h"
@@ -64,8 +63,7 @@ class Gating final : public train::Phase {
     const auto add = [](at::Tensor& sum, const at::Tensor& term) { sum = sum.defined() ? sum + term : term; };
     for (size_t i = 0; i < sites_.size(); ++i) {
       const auto& layer = *sites_[i].layer;
-      auto rows = rows_.of(sites_[i].site->name, slice);
-      rows = {on_device(rows.input, run_.device), on_device(rows.output, run_.device)};
+      const auto rows = rows_.of(sites_[i].site->name, slice, run_.device);
       const auto labels = labels_of(i, rows);
       const auto classes = labels - layer.shape().min_k;
       const auto [term, best] = gate_loss(*layer.gate(), rows.input, classes);

@@ -10,6 +10,7 @@
 
 #include "core/stopwatch.h"
 #include "nn/kernels/feed_forward.h"
+#include "phases/on_device.h"
 #include "train/trainer.h"
 
 namespace acm::phases {
@@ -229,9 +230,11 @@ void TrainingRows::read_together(const RowOrder::Part& part, Held& held) const {
   }
 }
 
-at::Tensor TrainingRows::values(const Dataset& dataset, int64_t begin, int64_t end) const {
+// What goes to a device is gathered where it can be copied from beside all else: in pinned memory.
+at::Tensor TrainingRows::values(const Dataset& dataset, int64_t begin, int64_t end, at::Device device) const {
   const auto index = static_cast<size_t>(std::ranges::find(datasets_, dataset) - datasets_.begin());
-  const auto values = at::empty({end - begin, reader_.width(dataset.site, dataset.side)}, need().layout.dtype);
+  const auto values = at::empty({end - begin, reader_.width(dataset.site, dataset.side)},
+                                at::TensorOptions(need().layout.dtype).pinned_memory(!device.is_cpu()));
   int64_t found = 0;
   for (const auto& held : held_) {
     const int64_t from = std::max(begin, held.begin), to = std::min(end, held.end);
@@ -242,14 +245,14 @@ at::Tensor TrainingRows::values(const Dataset& dataset, int64_t begin, int64_t e
     found += rows;
   }
   TORCH_CHECK(found == end - begin, "rows ", begin, " to ", end, " of training are not loaded");
-  return values;
+  return on_device(values, device);
 }
 
-CacheReader::Rows TrainingRows::of(const std::string& site, const data::Slice& slice) const {
+CacheReader::Rows TrainingRows::of(const std::string& site, const data::Slice& slice, at::Device device) const {
   const auto range = data::cut(shares_.batch, slice);
   const int64_t first = slice.step * shares_.batch, begin = first + range.begin, end = first + range.end;
-  return {values({dataset_site(reader_, site, Side::kInput), Side::kInput}, begin, end),
-          values({site, Side::kOutput}, begin, end)};
+  return {values({dataset_site(reader_, site, Side::kInput), Side::kInput}, begin, end, device),
+          values({site, Side::kOutput}, begin, end, device)};
 }
 
 }  // namespace acm::phases

@@ -45,8 +45,9 @@ class TrainingRows {
   // that group begins before position `end`: that of the window, behind which nothing may be on the disk yet.
   void read_ahead_until(int64_t end);
   data::FetchFigures take_fetch_figures();  // of load() since the last call
-  // Rows of the loaded step that slice `slice` holds, which is this rank's; as stored.
-  CacheReader::Rows of(const std::string& site, const data::Slice& slice) const;
+  // Rows of the loaded step that slice `slice` holds, which is this rank's; as stored, on the device. The host does not
+  // wait for their copies.
+  CacheReader::Rows of(const std::string& site, const data::Slice& slice, at::Device device = at::kCPU) const;
 
  private:
   using Side = CacheReader::Side;
@@ -76,7 +77,7 @@ class TrainingRows {
   void begin_reading(int64_t begin);
   at::Tensor read(const Dataset& dataset, int64_t segment) const;
   std::vector<at::Tensor> parts_of(const Dataset& dataset, const Route& route) const;
-  at::Tensor values(const Dataset& dataset, int64_t begin, int64_t end) const;
+  at::Tensor values(const Dataset& dataset, int64_t begin, int64_t end, at::Device device) const;
 
   CacheReader& reader_;
   comm::Communicator& group_;

@@ -37,8 +37,7 @@ void note_sync(const std::string& operation) {
 constexpr c10::StreamId kComputing = 0, kOther = 1;
 thread_local c10::StreamId current = kComputing;  // stream
 
-// Memory that was allocated under the other stream, unless the computing one is recorded as using it.
-class Elsewhere {
+class Blocks {
  public:
   void add(const void* data) {
     const std::lock_guard lock(mutex_);
@@ -56,7 +55,9 @@ class Elsewhere {
  private:
   std::mutex mutex_;
   std::set<const void*> all_;
-} elsewhere;
+};
+Blocks elsewhere;  // memory that was allocated under the other stream, unless the computing one is recorded as using it
+Blocks pinned;     // of the host
 
 // Copies of a stream that were asked for and have not arrived.
 class Pending {
@@ -95,6 +96,23 @@ class MockAllocator final : public c10::Allocator {
   }
 } allocator;
 
+class PinnedAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    void* data = c10::GetCPUAllocator()->raw_allocate(std::max<size_t>(bytes, 1));
+    pinned.add(data);
+    return {data, data, &free, c10::kCPU};
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &free; }
+  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+
+ private:
+  static void free(void* data) {
+    pinned.remove(data);
+    c10::GetCPUAllocator()->raw_deallocate(data);
+  }
+} pinned_allocator;
+
 c10::Stream stream(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, mock_device(), id); }
 
 struct MockGuard final : c10::impl::DeviceGuardImplInterface {
@@ -124,8 +142,8 @@ struct MTIAHooks final : at::MTIAHooksInterface {  // LibTorch looks it up by th
   explicit MTIAHooks(at::MTIAHooksArgs) {}
   void init() const override {}
   bool hasMTIA() const override { return true; }
-  bool isPinnedPtr(const void*) const override { return false; }
-  at::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
+  bool isPinnedPtr(const void* data) const override { return pinned.holds(data); }
+  at::Allocator* getPinnedMemoryAllocator() const override { return &pinned_allocator; }
   bool hasPrimaryContext(c10::DeviceIndex) const override { return true; }
 };
 using at::MTIAHooksRegistry;
@@ -155,9 +173,13 @@ at::Tensor empty_here(c10::IntArrayRef sizes, std::optional<at::ScalarType> dtyp
   return at::detail::empty_generic(sizes, &allocator, c10::DispatchKeySet(kKey), c10::dtype_or_default(dtype), format);
 }
 
+constexpr size_t kMostStaged = 256;  // bytes; CUDA's 64 KiB would be more than tests copy
+
 at::Tensor copy_here_or_back(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   const bool leaves = from.is_mtia() && to.is_cpu(), arrives = from.is_cpu() && to.is_mtia();
   if ((leaves || arrives) && !non_blocking) note_sync("a blocking copy");
+  if (arrives && non_blocking && from.nbytes() > kMostStaged && !pinned.holds(from.storage().data()))
+    note_sync("a copy of memory that is not pinned");
   const at::Tensor source = from.is_mtia() ? seen_by_host(from) : from, target = to.is_mtia() ? seen_by_host(to) : to;
   if ((leaves || (arrives && current != kComputing)) && non_blocking && to.is_contiguous()) {
     std::memset(target.data_ptr(), 0xFF, target.nbytes());

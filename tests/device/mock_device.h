@@ -10,8 +10,9 @@ namespace acm {
 // which the host's operations refuse, and the CPU computes what is asked of them. It stands in for CUDA wherever the
 // program does not name CUDA itself:
 // - An operation that mixes its tensors with the host's fails, as it does on CUDA (scalars aside).
-// - What would have the host wait for the device is counted: blocking copies between the two, values read from it, and
-//   operations whose results have a size that the device decides.
+// - What would have the host wait for the device is counted: blocking copies between the two, copies to it of more than
+//   a few numbers that do not lie in pinned memory, values read from it, and operations whose results have a size that
+//   the device decides.
 // - A copy to the host that does not block arrives when an event that was recorded behind it is waited for; until then
 //   the host reads bytes of 0xFF, which are not numbers. Likewise one to the device on another stream than the default,
 //   until a stream waits for the event.
