@@ -55,7 +55,8 @@ Finding inspect_step(const fs::path& folder) {
     const auto shards = std::count_if(fs::directory_iterator(folder), fs::directory_iterator(),
                                       [](const auto& entry) { return entry.path().extension() == ".safetensors"; });
     return tensors_text({state.tensors.begin(), state.tensors.end()}) + " in " + std::to_string(shards) + " shards" +
-           (loss ? ", loss " + Json(*loss).dump() : "") + first_not_finite({state.tensors.begin(), state.tensors.end()});
+           (loss ? ", loss " + Json(*loss).dump() : "") +
+           first_not_finite({state.tensors.begin(), state.tensors.end()});
   });
 }
 
@@ -85,9 +86,7 @@ Finding inspect_tensors(const fs::path& path) {
   });
 }
 
-bool is_step(const fs::path& path) {
-  return fs::is_directory(path) && path.filename().string().starts_with("step-");
-}
+bool is_step(const fs::path& path) { return fs::is_directory(path) && path.filename().string().starts_with("step-"); }
 
 void inspect(const fs::path& path, std::vector<Finding>& findings) {
   if (is_step(path)) {

@@ -111,7 +111,8 @@ class SelfTest {
   }
 
   int end() const {
-    std::printf("%s\n", failures_ == 0 ? "everything held" : "not everything held: see above, and the outputs in the folder");
+    std::printf("%s\n",
+                failures_ == 0 ? "everything held" : "not everything held: see above, and the outputs in the folder");
     return failures_ == 0 ? 0 : static_cast<int>(Fault::kResource);
   }
 
@@ -207,11 +208,13 @@ class SelfTest {
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("rehearse on this file system and cluster what may happen to a run, and say what held", "acm_dist selftest");
+  CLI::App app("rehearse on this file system and cluster what may happen to a run, and say what held",
+               "acm_dist selftest");
   app.add_option("--dir", arguments.folder, "folder to work in, on the file system in question")->capture_default_str();
   app.add_option("--launcher", arguments.launcher,
                  "words before the program, such as \"srun -n 4\" (default: mpirun -n 2 where there is one)");
-  app.add_option("--seed", arguments.seed, "of the moments of kills and the bytes that are changed")->capture_default_str();
+  app.add_option("--seed", arguments.seed, "of the moments of kills and the bytes that are changed")
+      ->capture_default_str();
   app.add_flag("--keep", arguments.keep, "leave the folder behind");
   try {
     app.parse(argc - 1, argv + 1);
@@ -235,9 +238,9 @@ int selftest_command(int argc, char** argv) try {
   if (fs::exists(arguments.folder) && !fs::is_empty(arguments.folder))
     throw Error(Fault::kUsage, "cannot rehearse in " + arguments.folder.string() +
                                    ": it is not empty; name a new folder with --dir, or remove it");
-  std::cout << "in " << arguments.folder.string() << ", started by: "
-            << (launcher.empty() ? "itself, one rank" : Json::array(launcher).dump()) << ", seed " << arguments.seed
-            << std::endl;
+  std::cout << "in " << arguments.folder.string()
+            << ", started by: " << (launcher.empty() ? "itself, one rank" : Json::array(launcher).dump()) << ", seed "
+            << arguments.seed << std::endl;
   const int code = SelfTest(arguments, launcher).run();
   if (code == 0 && !arguments.keep) fs::remove_all(arguments.folder);
   return code;

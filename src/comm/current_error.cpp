@@ -10,8 +10,9 @@ namespace acm::comm {
 namespace {
 
 Error lack_of_memory(const std::string& what) {
-  return {Fault::kResource, "out of memory (" + what +
-                                "): give the job more, or lower the batch or micro-batch of the phase, or cache.micro_batch"};
+  return {Fault::kResource,
+          "out of memory (" + what +
+              "): give the job more, or lower the batch or micro-batch of the phase, or cache.micro_batch"};
 }
 
 Error bug(const std::string& what) { return {Fault::kInternal, "internal error, please report it: " + what}; }

@@ -106,8 +106,8 @@ void assign(const Field& field, const Value& value) {
 }
 
 std::string type_name(const Value& value) {
-  static constexpr const char* kNames[] = {"true or false", "an integer", "a number", "a string",
-                                           "an array of strings", "an array of numbers"};
+  static constexpr const char* kNames[] = {"true or false", "an integer",          "a number",
+                                           "a string",      "an array of strings", "an array of numbers"};
   return kNames[value.index()];
 }
 

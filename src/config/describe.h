@@ -16,8 +16,7 @@ namespace acm::config {
 enum class Effect { kResult, kOperation };
 
 using Value = std::variant<bool, int64_t, double, std::string, std::vector<std::string>, std::vector<double>>;
-using Reference =
-    std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<double>*>;
+using Reference = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*, std::vector<double>*>;
 
 // What a value must be: `holds` on the value, and the sentence that stands behind "KEY must be" where it does not.
 struct Rule {

@@ -11,8 +11,8 @@ enum class Fault : int { kUsage = 64, kData = 65, kInternal = 70, kResource = 71
 
 constexpr int kExitStopped = 75;
 
-// The text with control characters, except ends of lines and tabs, and bytes that are no UTF-8 written out, as \\x1b: messages hold names out of
-// files that anybody may have written, and terminals obey such characters.
+// The text with control characters, except ends of lines and tabs, and bytes that are no UTF-8 written out, as \\x1b:
+// messages hold names out of files that anybody may have written, and terminals obey such characters.
 std::string printable(const std::string& text);
 
 // The one exception type: something that a user, a file, a disk or a network caused. The message is one sentence that

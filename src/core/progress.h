@@ -15,7 +15,7 @@ struct ProgressReport {
   std::string_view rate_unit = "samples";  // or "tokens"
   double loss = 0;
   bool has_loss = false;
-  double data_wait = -1;    // share of the time spent waiting for samples, in [0, 1]; negative: not known
+  double data_wait = -1;  // share of the time spent waiting for samples, in [0, 1]; negative: not known
   std::string note = {};  // such as "site blocks.3.ffn"
 };
 

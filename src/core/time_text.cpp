@@ -13,8 +13,9 @@ double number_from(std::string_view digits, std::string_view text) {
   double value = 0;
   const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (failure != std::errc() || end != digits.data() + digits.size() || !(value >= 0))
-    throw Error(Fault::kUsage, "'" + std::string(text) +
-                                   "' is no length of time: give seconds, such as 5400, or [days-]hours:minutes:seconds");
+    throw Error(Fault::kUsage,
+                "'" + std::string(text) +
+                    "' is no length of time: give seconds, such as 5400, or [days-]hours:minutes:seconds");
   return value;
 }
 

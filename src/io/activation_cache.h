@@ -36,7 +36,7 @@ struct CacheLayout {
   int64_t epochs = 1, epoch_positions = 0;
 
   int64_t segments() const { return quotient_up(samples, segment_samples); }  // of an epoch
-  int64_t first_sample(int64_t segment) const {  // its position in the capture schedule
+  int64_t first_sample(int64_t segment) const {                               // its position in the capture schedule
     return segment / segments() * epoch_positions + segment % segments() * segment_samples;
   }
   int64_t samples_in(int64_t segment) const {

@@ -53,7 +53,9 @@ std::string listed(const std::string& title, const std::vector<std::string>& ite
 
 ModelFile read_model_file(const std::filesystem::path& path) {
   const io::SafetensorsFile file(path);
-  return {.description = description_in(file), .tensors = file.read_all(io::SelfCheck::kYes), .digest = digest_of_file(path)};
+  return {.description = description_in(file),
+          .tensors = file.read_all(io::SelfCheck::kYes),
+          .digest = digest_of_file(path)};
 }
 
 Json read_description(const std::filesystem::path& path) { return description_in(io::SafetensorsFile(path)); }

@@ -20,7 +20,8 @@ class Task {
   virtual std::vector<std::pair<std::string, double>> figures(const at::Tensor& counts) const = 0;
 };
 
-// Cross-entropy over classes, with the batch's soft targets where it has some; counts, by the labels, are {samples, top-1 hits, top-5 hits}, ties going to the lower class index.
+// Cross-entropy over classes, with the batch's soft targets where it has some; counts, by the labels, are {samples,
+// top-1 hits, top-5 hits}, ties going to the lower class index.
 std::unique_ptr<Task> make_classification();
 
 }  // namespace acm::nn

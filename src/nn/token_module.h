@@ -55,8 +55,8 @@ class TokenModule : public torch::nn::Module {
  public:
   virtual at::Tensor forward(const at::Tensor& tokens,
                              TokenContext& context) = 0;  // [samples, tokens, width] -> the same shape
-  // The outputs of `modules`, of any kinds, of which this is the first, for the same tokens. context.site is that of the
-  // first, and those of the others follow. Here one after another; a module that has a faster way overrides it.
+  // The outputs of `modules`, of any kinds, of which this is the first, for the same tokens. context.site is that of
+  // the first, and those of the others follow. Here one after another; a module that has a faster way overrides it.
   virtual std::vector<at::Tensor> forward_together(std::span<TokenModule* const> modules, const at::Tensor& tokens,
                                                    TokenContext& context);
   // Multiply-accumulates of one token where everything runs (an ACM: all learners and the gate).

@@ -134,9 +134,8 @@ train::TrainerOutlets outlets(const Run& run, Progress& progress, train::Metrics
           .on_step = [&beat = run.beat](int64_t step) { beat.note_step(step); },
           .on_pause = [&beat = run.beat] { beat.note_pause(); },
           .on_saved = run.on_saved,
-          .on_writing = [&beat = run.beat](int64_t step) {
-            beat.update([step](comm::BeatState& mine) { mine.saving = step; });
-          }};
+          .on_writing =
+              [&beat = run.beat](int64_t step) { beat.update([step](comm::BeatState& mine) { mine.saving = step; }); }};
 }
 
 TrainingOnAllRanks::TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase& phase)
@@ -145,10 +144,7 @@ TrainingOnAllRanks::TrainingOnAllRanks(const Run& run, PhaseId id, train::Phase&
         run.beat.update([&](comm::BeatState& state) { state.phase = phase.name(); });
         auto config = run.settings.trainer(training_of(run.settings, id));
         config.cut_unit = cut_unit(run.settings, id);
-        return {phase,
-                config,
-                run.groups,
-                run.folder.checkpoints(id),
+        return {phase, config, run.groups, run.folder.checkpoints(id),
                 outlets(run, run.progress, metrics_ ? &*metrics_ : nullptr)};
       }()) {}
 

@@ -1,6 +1,7 @@
-// damage [--long]: every byte of a small checkpoint changed, one at a time, every shortening of each of its files, and each of them missing.
-// Loading must find each, name the file (and the tensor, where the byte is a tensor's), and load the step before. A byte is changed to one
-// other value drawn from ACM_SEED; with --long (or ACM_LONG=1) to each of the 255 others.
+// damage [--long]: every byte of a small checkpoint changed, one at a time, every shortening of each of its files, and
+// each of them missing. Loading must find each, name the file (and the tensor, where the byte is a tensor's), and load
+// the step before. A byte is changed to one other value drawn from ACM_SEED; with --long (or ACM_LONG=1) to each of the
+// 255 others.
 #include <ATen/ops/empty.h>
 
 #include <cstdio>
@@ -114,7 +115,8 @@ class Examination {
     for (size_t at = 0; at < bytes.size(); ++at) change(file, bytes, at);
     for (size_t length = 0; length < bytes.size(); ++length) {
       write(file, bytes.substr(0, length));
-      expect_found(lengths_, file.string(), [&] { return file.string() + " cut to " + std::to_string(length) + " bytes"; });
+      expect_found(lengths_, file.string(),
+                   [&] { return file.string() + " cut to " + std::to_string(length) + " bytes"; });
     }
     fs::remove(file);
     // A step without its manifest does not exist, so there is nothing to say of it.
@@ -140,7 +142,8 @@ class Examination {
     write(file, bytes);
   }
 
-  // What a message must hold where this byte of a shard is changed: the shard and the tensor; nothing for a header's bytes.
+  // What a message must hold where this byte of a shard is changed: the shard and the tensor; nothing for a header's
+  // bytes.
   std::string tensor_at(const fs::path& file, int64_t at) {
     if (file.extension() != ".safetensors") return "";
     const io::SafetensorsFile shard(file);

@@ -4,9 +4,9 @@
 //   ACM_FAULT_RANK   disturbs only the process of this rank (OMPI_COMM_WORLD_RANK, 0 where it is not set); empty: all
 //   ACM_FAULT_CALLS  kinds that count, separated by commas: open (for writing), write, sync, rename, unlink, mkdir,
 //                    read (opening for reading); empty: all but read
-//   ACM_FAULT_LOG    a file to which each counted call is appended, as "NUMBER CALL PATH"; the rank is added to its name
-//   ACM_FAULT_AT     the call that is disturbed: "7", or "7-" for it and all that follow; empty: all
-//   ACM_FAULT_DO     what is done there: signal:N (before the call), an errno (ENOSPC, EIO, EACCES, EDQUOT, EROFS),
+//   ACM_FAULT_LOG    a file to which each counted call is appended, as "NUMBER CALL PATH"; the rank is added to its
+//   name ACM_FAULT_AT     the call that is disturbed: "7", or "7-" for it and all that follow; empty: all ACM_FAULT_DO
+//   what is done there: signal:N (before the call), an errno (ENOSPC, EIO, EACCES, EDQUOT, EROFS),
 //                    short (half of a write), flip (one bit of a write), delay:MILLISECONDS; empty: nothing
 //   ACM_FAULT_CLOCK  seconds by which the wall clock jumps forth and back with each reading
 //
@@ -67,10 +67,9 @@ struct Plan {
   enum class Deed { kNothing, kSignal, kError, kShort, kFlip, kDelay };
 
   Plan() {
-    const std::map<std::string, Kind> kinds = {{"open", Kind::kOpen},     {"write", Kind::kWrite},
-                                               {"sync", Kind::kSync},     {"rename", Kind::kRename},
-                                               {"unlink", Kind::kUnlink}, {"mkdir", Kind::kMkdir},
-                                               {"read", Kind::kRead}};
+    const std::map<std::string, Kind> kinds = {
+        {"open", Kind::kOpen},     {"write", Kind::kWrite}, {"sync", Kind::kSync}, {"rename", Kind::kRename},
+        {"unlink", Kind::kUnlink}, {"mkdir", Kind::kMkdir}, {"read", Kind::kRead}};
     std::string rank = setting("OMPI_COMM_WORLD_RANK");
     if (rank.empty()) rank = "0";
     roots = split(setting("ACM_FAULT_ROOT"), ':');
@@ -153,7 +152,8 @@ void note(long number, const char* call, const std::string& path) {
   const std::string line = std::to_string(number) + " " + call + " " + path + "\n";
   const long file = syscall(SYS_openat, AT_FDCWD, plan().log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file < 0) refuse("cannot open " + plan().log);
-  if (syscall(SYS_write, file, line.data(), line.size()) != static_cast<long>(line.size())) refuse("cannot write the log");
+  if (syscall(SYS_write, file, line.data(), line.size()) != static_cast<long>(line.size()))
+    refuse("cannot write the log");
   syscall(SYS_close, file);
 }
 
@@ -248,11 +248,11 @@ ACM_OPEN(open64)
 ACM_OPENAT(openat)
 ACM_OPENAT(openat64)
 
-#define ACM_CREAT(name)                                                                      \
-  int name(const char* path, mode_t mode) {                                                  \
-    if (open_fails(#name, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC)) return -1;          \
-    static const auto real = next<int(const char*, mode_t)>(#name);                          \
-    return real(path, mode);                                                                 \
+#define ACM_CREAT(name)                                                             \
+  int name(const char* path, mode_t mode) {                                         \
+    if (open_fails(#name, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC)) return -1; \
+    static const auto real = next<int(const char*, mode_t)>(#name);                 \
+    return real(path, mode);                                                        \
   }
 ACM_CREAT(creat)
 ACM_CREAT(creat64)
@@ -263,20 +263,20 @@ ssize_t write(int descriptor, const void* from, size_t bytes) {
                          [&](const void* data, size_t size) { return real(descriptor, data, size); });
 }
 
-#define ACM_PWRITE(name)                                                                             \
-  ssize_t name(int descriptor, const void* from, size_t bytes, off_t offset) {                       \
-    static const auto real = next<ssize_t(int, const void*, size_t, off_t)>(#name);                  \
-    return disturbed_write(#name, descriptor, from, bytes,                                           \
+#define ACM_PWRITE(name)                                                                                         \
+  ssize_t name(int descriptor, const void* from, size_t bytes, off_t offset) {                                   \
+    static const auto real = next<ssize_t(int, const void*, size_t, off_t)>(#name);                              \
+    return disturbed_write(#name, descriptor, from, bytes,                                                       \
                            [&](const void* data, size_t size) { return real(descriptor, data, size, offset); }); \
   }
 ACM_PWRITE(pwrite)
 ACM_PWRITE(pwrite64)
 
-#define ACM_SYNC(name)                                                                                   \
-  int name(int descriptor) {                                                                             \
-    if (!plan().roots.empty() && fails(Kind::kSync, #name, path_of_descriptor(descriptor))) return -1;   \
-    static const auto real = next<int(int)>(#name);                                                      \
-    return real(descriptor);                                                                             \
+#define ACM_SYNC(name)                                                                                 \
+  int name(int descriptor) {                                                                           \
+    if (!plan().roots.empty() && fails(Kind::kSync, #name, path_of_descriptor(descriptor))) return -1; \
+    static const auto real = next<int(int)>(#name);                                                    \
+    return real(descriptor);                                                                           \
   }
 ACM_SYNC(fsync)
 ACM_SYNC(fdatasync)
@@ -297,11 +297,11 @@ int renameat2(int from_folder, const char* from, int to_folder, const char* to, 
   return real(from_folder, from, to_folder, to, flags);
 }
 
-#define ACM_REMOVE(name)                                                       \
-  int name(const char* path) {                                                 \
-    if (fails(Kind::kUnlink, #name, absolute(AT_FDCWD, path))) return -1;      \
-    static const auto real = next<int(const char*)>(#name);                    \
-    return real(path);                                                         \
+#define ACM_REMOVE(name)                                                  \
+  int name(const char* path) {                                            \
+    if (fails(Kind::kUnlink, #name, absolute(AT_FDCWD, path))) return -1; \
+    static const auto real = next<int(const char*)>(#name);               \
+    return real(path);                                                    \
   }
 ACM_REMOVE(unlink)
 ACM_REMOVE(rmdir)

@@ -1,6 +1,7 @@
-// sample_multiset [--long]: a phase that counts which samples it was given, trained as all phases are (Trainer, Loader, Schedule,
-// CheckpointStore), is cut off at random steps and resumed on random numbers of ranks with random numbers of micro-batches. In the end each
-// sample was trained on exactly once an epoch. At least 60 resumptions, with --long (or ACM_LONG=1) at least 600; ACM_SEED repeats them.
+// sample_multiset [--long]: a phase that counts which samples it was given, trained as all phases are (Trainer, Loader,
+// Schedule, CheckpointStore), is cut off at random steps and resumed on random numbers of ranks with random numbers of
+// micro-batches. In the end each sample was trained on exactly once an epoch. At least 60 resumptions, with --long (or
+// ACM_LONG=1) at least 600; ACM_SEED repeats them.
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
@@ -17,7 +18,7 @@
 namespace acm {
 namespace {
 
-constexpr int64_t kSamples = 97, kEpochs = 6, kBatch = 12;                // epochs end within steps
+constexpr int64_t kSamples = 97, kEpochs = 6, kBatch = 12;              // epochs end within steps
 constexpr int64_t kSteps = (kSamples * kEpochs + kBatch - 1) / kBatch;  // the last goes a little into another epoch
 
 // Sample i has the label i.
@@ -25,9 +26,7 @@ class Numbered final : public data::DataSource {
  public:
   int64_t size() const override { return kSamples; }
   int64_t classes() const override { return kSamples; }
-  data::Sample get(int64_t index, StreamKey) const override {
-    return {.input = at::zeros({1, 1, 1}), .label = index};
-  }
+  data::Sample get(int64_t index, StreamKey) const override { return {.input = at::zeros({1, 1, 1}), .label = index}; }
   data::Batch collate(std::span<const data::Sample> samples) const override { return data::stack(samples); }
   std::array<int64_t, 3> input_shape() const override { return {1, 1, 1}; }
   Json identity() const override { return Json::object(); }
@@ -115,7 +114,8 @@ std::optional<at::Tensor> train_once(const std::filesystem::path& folder, const 
   return counts;
 }
 
-// The samples of whole epochs that were not seen once, and those of the last steps' epoch that were seen more than once.
+// The samples of whole epochs that were not seen once, and those of the last steps' epoch that were seen more than
+// once.
 int64_t wrong_counts(const at::Tensor& counts) {
   int64_t wrong = 0, in_last = 0;
   const auto* values = counts.const_data_ptr<int64_t>();
@@ -150,14 +150,17 @@ bool run(int64_t wanted) {
       const int64_t samples = wrong_counts(*counts);
       if (samples > 0)
         std::printf("WRONG: training %lld, %lld starts: %lld samples were not seen once an epoch\n",
-                    static_cast<long long>(trainings), static_cast<long long>(starts + 1), static_cast<long long>(samples));
+                    static_cast<long long>(trainings), static_cast<long long>(starts + 1),
+                    static_cast<long long>(samples));
       wrong += samples > 0;
       break;
     }
   }
-  std::printf("sample_multiset: %lld of %lld trainings, with %lld resumptions, saw each of %lld samples exactly once in each of %lld epochs\n",
-              static_cast<long long>(trainings - wrong), static_cast<long long>(trainings), static_cast<long long>(resumed),
-              static_cast<long long>(kSamples), static_cast<long long>(kEpochs));
+  std::printf(
+      "sample_multiset: %lld of %lld trainings, with %lld resumptions, saw each of %lld samples exactly once in each "
+      "of %lld epochs\n",
+      static_cast<long long>(trainings - wrong), static_cast<long long>(trainings), static_cast<long long>(resumed),
+      static_cast<long long>(kSamples), static_cast<long long>(kEpochs));
   return wrong == 0;
 }
 

@@ -7,7 +7,8 @@
 #include "comm/world.h"
 #include "core/error.h"
 
-// Rank 1 reduces a tensor of another shape than the others, in checked groups. Each rank must hear of it; the program ends as acm_dist does.
+// Rank 1 reduces a tensor of another shape than the others, in checked groups. Each rank must hear of it; the program
+// ends as acm_dist does.
 int main(int argc, char** argv) {
   acm::comm::World world(argc, argv);
   try {

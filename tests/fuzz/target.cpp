@@ -55,7 +55,8 @@ void promise(bool holds, const std::string& what) {
 void check_sentence(const Error& error) {
   const std::string_view message = error.what();
   promise(!message.empty(), "an error has a message");
-  const bool clean = std::ranges::all_of(message, [](unsigned char c) { return c >= ' ' ? c != 0x7f : c == '\n' || c == '\t'; });
+  const bool clean =
+      std::ranges::all_of(message, [](unsigned char c) { return c >= ' ' ? c != 0x7f : c == '\n' || c == '\t'; });
   promise(clean, "a message has no control characters");
 }
 

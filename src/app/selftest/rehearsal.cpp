@@ -83,7 +83,8 @@ std::vector<fs::path> Rehearsal::checkpoints(const std::string& run, int phase) 
 pid_t Rehearsal::local_rank(const std::string& run, size_t number) const {
   std::vector<pid_t> ranks;
   std::error_code gone;
-  for (fs::directory_iterator entry(run_folder(run) / "alive", gone), end; !gone && entry != end; entry.increment(gone)) {
+  for (fs::directory_iterator entry(run_folder(run) / "alive", gone), end; !gone && entry != end;
+       entry.increment(gone)) {
     try {
       const auto beat = comm::beat_from(read_file(entry->path()), entry->path().string());
       if (beat.host == host_name()) ranks.push_back(static_cast<pid_t>(beat.pid));

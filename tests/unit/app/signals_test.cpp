@@ -47,8 +47,8 @@ TEST_P(StopSignalsTest, MayComeTwice) {
 TEST_P(StopSignalsTest, ASecondOneEndsTheProcessAtOnce) {
   EXPECT_EXIT(exit_when_asked([](StopSignals& signals) {
                 const bool is_of_a_batch_system = GetParam() == SIGUSR1 || GetParam() == SIGUSR2;
-                const auto second = std::chrono::steady_clock::now() +
-                                    std::chrono::milliseconds(is_of_a_batch_system ? 5100 : 1100);
+                const auto second =
+                    std::chrono::steady_clock::now() + std::chrono::milliseconds(is_of_a_batch_system ? 5100 : 1100);
                 kill(getpid(), GetParam());
                 std::this_thread::sleep_until(second);
                 if (!signals.token().stop_requested()) std::_Exit(1);

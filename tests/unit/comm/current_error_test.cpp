@@ -40,7 +40,8 @@ TEST(CurrentErrorTest, ALackOfMemoryIsAResource) {
 }
 
 TEST(CurrentErrorTest, EverythingElseIsABug) {
-  for (const auto& error : {error_of([] { TORCH_CHECK(false, "wrong shape"); }), error_of([] { throw std::logic_error("wrong"); })}) {
+  for (const auto& error :
+       {error_of([] { TORCH_CHECK(false, "wrong shape"); }), error_of([] { throw std::logic_error("wrong"); })}) {
     EXPECT_EQ(error.fault(), Fault::kInternal);
     EXPECT_EQ(std::string(error.what()).rfind("internal error, please report it: wrong", 0), 0U) << error.what();
   }

@@ -64,7 +64,8 @@ TEST(Finetune, InBfloat16TheLossIsNearAndParametersStayFloat32) {
   const auto loss = [&](const std::string& name) { return last_row(scratch / name).at("task").as_double(); };
   EXPECT_NE(loss("narrow"), loss("exact"));
   EXPECT_NEAR(loss("narrow"), loss("exact"), 0.05 * loss("exact"));
-  for (const auto& [name, value] : nn::read_model_file(narrow).tensors) EXPECT_EQ(value.scalar_type(), at::kFloat) << name;
+  for (const auto& [name, value] : nn::read_model_file(narrow).tensors)
+    EXPECT_EQ(value.scalar_type(), at::kFloat) << name;
 }
 
 // Without the terms and without the task nothing tells the gates anything.

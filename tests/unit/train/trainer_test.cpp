@@ -249,7 +249,8 @@ TEST(Trainer, GoesBackToTheCheckpointAndLeavesTheStepOut) {
   EXPECT_GT(distance(*once, *train({.folder = scratch / "straight"}, 1)), 0);
   std::vector<int64_t> steps;
   for (const Json& row : rows_of(scratch / "once")) steps.push_back(row.at("step").as_int());
-  EXPECT_EQ(steps, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12}));  // none twice, none of the step left out
+  EXPECT_EQ(steps,
+            (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12}));  // none twice, none of the step left out
 }
 
 TEST(Trainer, GoesBackOnlySoOften) {
@@ -259,8 +260,7 @@ TEST(Trainer, GoesBackOnlySoOften) {
   phase.before_loss = [](const data::Slice& slice) { return slice.step >= 6 ? NAN : 1.0; };
   Start start{.folder = scratch.folder()};
   start.config.rollbacks = 2;
-  const auto message =
-      expect_error(Fault::kInternal, "phase finetune, step 9: ", [&] { start.run(phase, *solo); });
+  const auto message = expect_error(Fault::kInternal, "phase finetune, step 9: ", [&] { start.run(phase, *solo); });
   EXPECT_NE(message.find("after 2 returns to a checkpoint; the checkpoint of step "), std::string::npos) << message;
 }
 
