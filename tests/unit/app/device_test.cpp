@@ -1,5 +1,6 @@
 #include "app/device.h"
 
+#include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +21,13 @@ TEST(ChooseDevice, AutoIsAGpuWhereThereIsOne) {
   const auto solo = comm::make_solo_communicator();
   const bool has_gpu = at::detail::getCUDAHooks().getNumGPUs() > 0;
   EXPECT_EQ(choose_device("auto", third_of_four(), *solo).is_cuda(), has_gpu);
+}
+
+TEST(SetTf32, TellsLibTorch) {
+  for (const bool on : {true, false}) {
+    set_tf32(on);
+    EXPECT_EQ(at::globalContext().allowTF32CuBLAS(), on);
+  }
 }
 
 TEST(DeviceText, IsForReaders) {
