@@ -24,7 +24,7 @@ constexpr double kLabelPasses = 9;
 constexpr double kTraining = 3;
 // Of phase 1, whose inputs are data: a learner's first matrix has the gradient of its weights alone.
 constexpr double kDistillation = 2.5;
-constexpr double kAutocastBytes = 2;  // of a number
+constexpr double kAutocastBytes = 2;  // of a number that passes between products in bfloat16
 // Parameters, gradients and two moments.
 constexpr double kTrained = 4;
 // A checkpoint holds parameters and two moments.
@@ -66,16 +66,12 @@ double RunEstimate::bytes(double numbers) const {
   return numbers * static_cast<double>(c10::elementSize(run_.settings.dtype()));
 }
 
-double RunEstimate::seconds(const Work& work) const {
-  const bool is_double = run_.settings.dtype() == at::kDouble;
+double RunEstimate::seconds(const Work& work, bool in_bfloat16) const {
   const Figure& of_float = run_.settings.tf32 ? machine_.tf32_flops : machine_.float32_flops;
-  const double flops = (is_double ? machine_.float64_flops : of_float).value;
-  return 2 * work.macs / flops + bytes(work.passed) / machine_.memory_bandwidth.value;
-}
-
-// Where products and what passes between them are bfloat16.
-double RunEstimate::seconds_by_autocast(const Work& work) const {
-  return 2 * work.macs / machine_.bfloat16_flops.value + kAutocastBytes * work.passed / machine_.memory_bandwidth.value;
+  const Figure& of_settings = run_.settings.dtype() == at::kDouble ? machine_.float64_flops : of_float;
+  const double flops = (in_bfloat16 ? machine_.bfloat16_flops : of_settings).value;
+  const double passed = in_bfloat16 ? kAutocastBytes * work.passed : bytes(work.passed);
+  return 2 * work.macs / flops + passed / machine_.memory_bandwidth.value;
 }
 
 RunEstimate::Work RunEstimate::update(double numbers) const { return {.passed = kUpdatePasses * numbers}; }
@@ -112,7 +108,7 @@ void RunEstimate::add_samples(Estimate& e, double samples, double slices) const 
   const bool in_bfloat16 =
       (finetunes ? run_.settings.finetune.autocast : run_.settings.pretrain.autocast) == "bfloat16";
   e.macs = static_cast<int64_t>(step.macs);
-  e.compute_seconds = (in_bfloat16 ? seconds_by_autocast(step) : seconds(step)) + seconds(update(trained));
+  e.compute_seconds = seconds(step, in_bfloat16) + seconds(update(trained));
   add_reduction(e, trained);
   const double kept = samples / slices * tokens * 2 * values;
   e.memory_bytes = static_cast<int64_t>(

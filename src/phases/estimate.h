@@ -55,8 +55,7 @@ class RunEstimate {
   struct Work {
     double macs = 0, passed = 0;
   };
-  double seconds(const Work& work) const;
-  double seconds_by_autocast(const Work& work) const;
+  double seconds(const Work& work, bool in_bfloat16 = false) const;  // by autocast, or in the settings' numbers
   double bytes(double numbers) const;
   Work update(double numbers) const;
   void add_samples(Estimate& e, double samples, double slices) const;

@@ -79,39 +79,30 @@ class Pending {
 
 Pending& pending_of(c10::StreamId stream) { return stream == kComputing ? pending_computing : pending_other; }
 
-class MockAllocator final : public c10::Allocator {
+// The host's memory in the place of a device's, or of pinned memory: `blocks` has what was allocated while `notes`.
+template <Blocks& blocks>
+class NotingAllocator final : public c10::Allocator {
  public:
+  NotingAllocator(c10::Device device, bool (*notes)()) : device_(device), notes_(notes) {}
   c10::DataPtr allocate(size_t bytes) override {
     void* data = c10::GetCPUAllocator()->raw_allocate(std::max<size_t>(bytes, 1));
-    if (current != kComputing) elsewhere.add(data);
-    return {data, data, &free, mock_device()};
+    if (notes_()) blocks.add(data);
+    return {data, data, &free, device_};
   }
   c10::DeleterFnPtr raw_deleter() const override { return &free; }
   void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
 
  private:
   static void free(void* data) {
-    elsewhere.remove(data);
+    blocks.remove(data);
     c10::GetCPUAllocator()->raw_deallocate(data);
   }
-} allocator;
 
-class PinnedAllocator final : public c10::Allocator {
- public:
-  c10::DataPtr allocate(size_t bytes) override {
-    void* data = c10::GetCPUAllocator()->raw_allocate(std::max<size_t>(bytes, 1));
-    pinned.add(data);
-    return {data, data, &free, c10::kCPU};
-  }
-  c10::DeleterFnPtr raw_deleter() const override { return &free; }
-  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
-
- private:
-  static void free(void* data) {
-    pinned.remove(data);
-    c10::GetCPUAllocator()->raw_deallocate(data);
-  }
-} pinned_allocator;
+  const c10::Device device_;
+  bool (*const notes_)();
+};
+NotingAllocator<elsewhere> allocator(mock_device(), [] { return current != kComputing; });
+NotingAllocator<pinned> pinned_allocator(c10::kCPU, [] { return true; });
 
 c10::Stream stream(c10::StreamId id) { return c10::Stream(c10::Stream::UNSAFE, mock_device(), id); }
 
