@@ -19,6 +19,7 @@
 #include "acm/mixed_on_gpu.h"
 #endif
 #include "core/error.h"
+#include "nn/autocast.h"
 #include "nn/random_tensor.h"
 
 namespace acm {
@@ -123,10 +124,12 @@ std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const
 }
 
 at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
-  const Gate::Decision decision = gate_->decide(tokens, shape_.min_k);
+  // On a GPU rounded once for both that multiply them.
+  const at::Tensor factors = tokens.is_cuda() ? tokens.to(nn::product_type(tokens)) : tokens;
+  const Gate::Decision decision = gate_->decide(factors, shape_.min_k);
   record.logits = decision.logits;
   record.choice = decision.choice;
-  return chosen(tokens, choice.defined() ? choice : decision.choice);
+  return chosen(factors, choice.defined() ? choice : decision.choice);
 }
 
 std::vector<at::Tensor> AcmLayer::run_mixtures(std::span<AcmLayer* const> layers, const at::Tensor& tokens,

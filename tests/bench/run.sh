@@ -79,11 +79,11 @@ if [[ $quick ]]; then
   measure bench_steps --model quick --batch 16 --rounds 3 "${eager[@]}"
 elif [[ $gpu ]]; then
   on_gpu=(--device cuda --precision bfloat16 --model base)
-  measure bench_inference "${on_gpu[@]}" --batch 32 128 --rounds 9 "${eager[@]}"
-  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 9 --sites ffn
-  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 15 --part ffn
-  measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 9 --steps-of-turn 4 --phases 0 3 "${eager[@]}"
-  measure bench_steps --device cuda --precision tf32 --model base --batch 64 --rounds 5 --phases 0 1 2 "${eager[@]}"
+  measure bench_inference "${on_gpu[@]}" --batch 32 128 --rounds 7 "${eager[@]}"
+  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 7 --sites ffn
+  measure bench_inference "${on_gpu[@]}" --batch 128 --rounds 7 --part ffn
+  measure bench_steps "${on_gpu[@]}" --batch 256 --rounds 7 --steps-of-turn 4 --phases 0 3 "${eager[@]}"
+  measure bench_steps --device cuda --precision tf32 --model base --batch 64 --rounds 3 --phases 0 1 2 "${eager[@]}"
 else
   measure bench_inference --model tiny --batch 1 8 32 --rounds 9 "${eager[@]}"
   measure bench_inference --model base --batch 1 8 --rounds 5 "${eager[@]}"

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <span>
 
+#include "acm/cuda/gated_products.h"
 #include "acm/cuda/token_rows.h"
 #include "core/random.h"
 #include "device/test_device.h"
@@ -76,8 +77,9 @@ struct GatedCase {
   int64_t learner_width;
   bool output_bias;
   at::ScalarType type;
+  int64_t width = 16;
   friend std::ostream& operator<<(std::ostream& to, const GatedCase& c) {
-    return to << c.learner_width << " units, " << (c.output_bias ? "bias, " : "") << c.type;
+    return to << c.learner_width << " units, " << (c.output_bias ? "bias, " : "") << c.type << ", width " << c.width;
   }
 };
 
@@ -85,16 +87,18 @@ class GatedOnAGpu : public testing::TestWithParam<GatedCase> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, GatedOnAGpu,
                          testing::Values(GatedCase{3, false, at::kFloat}, GatedCase{3, true, at::kFloat},
                                          GatedCase{40, false, at::kFloat}, GatedCase{40, true, at::kFloat},
-                                         GatedCase{8, true, at::kBFloat16}, GatedCase{260, true, at::kBFloat16}));
+                                         GatedCase{3, true, at::kBFloat16}, GatedCase{8, true, at::kBFloat16},
+                                         GatedCase{18, false, at::kBFloat16}, GatedCase{260, true, at::kBFloat16},
+                                         GatedCase{66, true, at::kBFloat16, 200}));
 
 TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
   const at::NoGradGuard no_grad;
-  constexpr int64_t kRows = 300, kWidth = 16;
+  constexpr int64_t kRows = 300;
   const GatedCase shape = GetParam();
   for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
-    const auto layer =
-        test::random_layer({kWidth, kLearners, shape.learner_width, 0, activation, shape.output_bias}, at::kDouble);
-    const at::Tensor tokens = random_tensor({kRows, kWidth}, at::kFloat, 2);
+    const auto layer = test::random_layer(
+        {shape.width, kLearners, shape.learner_width, 0, activation, shape.output_bias}, at::kDouble);
+    const at::Tensor tokens = random_tensor({kRows, shape.width}, at::kFloat, 2);
     for (const at::Tensor& choice : {random_choice(kRows, 1), random_choice(kRows, 2).clamp_max(2),
                                      at::full({kRows}, 0, at::kLong), at::full({kRows}, 3, at::kLong)}) {
       layer->to(at::kCPU, at::kDouble);
@@ -118,6 +122,22 @@ TEST(GatedOnAGpu, RefusesMoreLearnersThanThereAre) {
   const at::Tensor choice = at::full({2}, kLearners + 1, tokens.options().dtype(at::kLong));
   KeptTensors kept;
   EXPECT_THROW(run_chosen_learners_on_gpu(tokens, choice, layer->weights(), kept), c10::Error);
+}
+
+// Where the host does not see the counts; of any GPU others do (Refuses...).
+TEST(GatedOnAGpu, GivesNoNumbersForImpossibleCounts) {
+  const at::NoGradGuard no_grad;
+  const auto layer = test::random_layer({16, kLearners, 40, 0, Activation::kGelu, true}, at::kFloat);
+  layer->to(test_device());
+  const nn::OnGpu gpu(test_device());
+  if (!has_gated_products(16, kLearners * 40, 40)) GTEST_SKIP() << "a GPU of another compute capability than 9.0";
+  const at::Tensor tokens = random_tensor({3, 16}, at::kFloat, 2).to(test_device(), at::kBFloat16);
+  const at::Tensor choice = at::tensor({2, static_cast<int>(kLearners) + 1, 0}, at::kLong).to(test_device());
+  KeptTensors kept;
+  const at::Tensor found = run_chosen_learners_on_gpu(tokens, choice, layer->weights(), kept).cpu();
+  EXPECT_TRUE(found[1].isnan().all().item<bool>());
+  EXPECT_TRUE(found[0].isfinite().all().item<bool>());
+  EXPECT_TRUE(found[2].eq(0).all().item<bool>());
 }
 
 }  // namespace

@@ -96,10 +96,21 @@ __global__ void place_tokens(const int64_t* choice, int64_t rows, int64_t learne
   if (mine >= 0) order[places[mine] + counted.of_warp[threadIdx.x / kLanes][mine] + rank] = token;
 }
 
+// A block moves several rows at once: the places of few would be waited for longer than the rows themselves.
+constexpr int kRowsAtOnce = 4;
 template <class Chunk>
 __global__ void gather(const Chunk* from, const int64_t* order, int64_t rows, int64_t chunks, Chunk* to) {
-  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x)
-    for (int64_t i = threadIdx.x; i < chunks; i += blockDim.x) to[row * chunks + i] = from[order[row] * chunks + i];
+  for (int64_t first = static_cast<int64_t>(blockIdx.x) * kRowsAtOnce; first < rows;
+       first += static_cast<int64_t>(gridDim.x) * kRowsAtOnce)
+    for (int64_t i = threadIdx.x; i < chunks; i += blockDim.x) {
+      Chunk values[kRowsAtOnce];
+#pragma unroll
+      for (int row = 0; row < kRowsAtOnce; ++row)
+        if (first + row < rows) values[row] = from[order[first + row] * chunks + i];
+#pragma unroll
+      for (int row = 0; row < kRowsAtOnce; ++row)
+        if (first + row < rows) to[(first + row) * chunks + i] = values[row];
+    }
 }
 
 template <class Chunk>
@@ -142,7 +153,7 @@ const char* order_on_gpu(const int64_t* choice, int64_t rows, int64_t learners, 
 
 const char* gather_on_gpu(const void* from, const int64_t* order, int64_t rows, int64_t bytes, void* to, void* stream) {
   return by_chunks({address(from), address(to), static_cast<uintptr_t>(bytes)}, [&]<class Chunk>(Chunk) {
-    return launch(gather<Chunk>, rows, 1, kRowThreads, stream, static_cast<const Chunk*>(from), order, rows,
+    return launch(gather<Chunk>, rows, kRowsAtOnce, kRowThreads, stream, static_cast<const Chunk*>(from), order, rows,
                   chunks_of<Chunk>(bytes), static_cast<Chunk*>(to));
   });
 }

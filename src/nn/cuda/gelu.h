@@ -17,4 +17,16 @@ __device__ inline Gelu gelu(float x) {
   return {x * probability, probability + x * density};
 }
 
+// GELU alone, by formula 7.1.28 of the same book, off by at most 7e-7: one instruction of the unit for special
+// functions, which has a quarter of the throughput of others, in the place of two.
+__device__ inline float gelu_value(float x) {
+  const float y = fabsf(x);
+  float power = 1.04427378f +
+                y * (0.052075163f +
+                     y * (0.0220769985f +
+                          y * (0.00342273924f + y * (3.9686137e-05f + y * (5.1055209e-05f + y * 5.62129966e-06f)))));
+  for (int i = 0; i < 4; ++i) power *= power;  // twice the sixteenth power of the formula's sum, at the end
+  return fmaxf(x, 0.0f) - y * __fdividef(1.0f, power);
+}
+
 }  // namespace acm::nn

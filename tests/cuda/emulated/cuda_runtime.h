@@ -16,14 +16,19 @@
 #define __shared__ static  // one block at a time
 #define __launch_bounds__(...)
 #define __grid_constant__
+#define __cluster_dims__(...)
 
 using std::isnan;
 inline float __expf(float x) { return std::exp(x); }
 inline float __fdividef(float x, float y) { return x / y; }
+inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 
 struct dim3 {
   dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
   unsigned x, y, z;
+};
+struct alignas(8) float2 {
+  float x, y;
 };
 struct alignas(8) uint2 {
   unsigned x, y;
@@ -59,6 +64,7 @@ inline Block* block = nullptr;
 
 inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 inline void __syncthreads() { emulated::block->all.arrive_and_wait(); }
+inline void __syncwarp() { emulated::block->warps[threadIdx.x / emulated::kWarp].arrive_and_wait(); }
 
 // Of all lanes of a warp.
 inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
@@ -69,6 +75,10 @@ inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
   const float other = emulated::block->shuffled[thread ^ static_cast<unsigned>(lane_mask)];
   warp.arrive_and_wait();
   return other;
+}
+
+inline unsigned __shfl_xor_sync(unsigned lanes, unsigned value, int lane_mask) {
+  return std::bit_cast<unsigned>(__shfl_xor_sync(lanes, std::bit_cast<float>(value), lane_mask));
 }
 
 inline unsigned __ballot_sync(unsigned, bool value) {
