@@ -124,7 +124,7 @@ std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const
 }
 
 at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
-  // On a GPU rounded once for both that multiply them.
+  // On a GPU rounded once for both that multiply them, the gate and the learners.
   const at::Tensor factors = tokens.is_cuda() ? tokens.to(nn::product_type(tokens)) : tokens;
   const Gate::Decision decision = gate_->decide(factors, shape_.min_k);
   record.logits = decision.logits;

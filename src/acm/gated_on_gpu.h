@@ -7,7 +7,7 @@ namespace acm {
 
 // Whether the function below is to be used: on a GPU, without gradients, and where a layer has so many hidden units
 // that ordering its tokens is faster than to run all learners (mixed_on_gpu.h). That depends on shape and type alone,
-// so that the same numbers come out everywhere.
+// so that one machine gives the same numbers each time.
 bool orders_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights);
 
 // run_chosen_learners by kernels of our own; under autocast in its type. Tokens are ordered by count and only chosen

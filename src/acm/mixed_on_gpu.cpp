@@ -14,7 +14,6 @@
 #include <span>
 #include <vector>
 
-#include "acm/cuda/gate_rows.h"
 #include "acm/cuda/mixed_rows.h"
 #include "acm/cuda/packed_sites.h"
 #include "acm/cuda/plain_rows.h"
@@ -267,41 +266,6 @@ std::vector<at::Tensor> padded(const at::Tensor& weight, const at::Tensor& bias,
           at::constant_pad_nd(bias, {0, more}).to(type)};
 }
 
-// A gate's second layer, its bias last.
-at::Tensor second_layer(const std::vector<at::Tensor>& layers) {
-  return at::cat({layers[2], layers[3].unsqueeze(1)}, 1);
-}
-
-// Without noise: by a product for the first layer, or all in one.
-Decided run_gate_by_product(const MixedShape& shape, const at::Tensor& tokens, const std::vector<at::Tensor>& layers,
-                            KeptTensors& kept) {
-  const auto& made = kept.of(layers, shape.type, [&] {
-    auto first = padded(layers[0], layers[1], shape.type);
-    first.push_back(second_layer(layers));
-    return first;
-  });
-  const at::Tensor hidden = at::addmm(made[1], rows_of(tokens, shape.type), made[0]);
-  return decide(shape, {.layer = numbers(made[2])}, hidden, hidden.size(1));
-}
-
-Decided run_small_gate(const MixedShape& shape, const at::Tensor& tokens, const std::vector<at::Tensor>& layers,
-                       KeptTensors& kept) {
-  const auto& made = kept.of(layers, shape.type, [&] {
-    return std::vector{layers[0].to(shape.type).contiguous(), layers[1].contiguous(), second_layer(layers)};
-  });
-  const at::Tensor rows = rows_of(tokens, shape.type);
-  const Decided of{at::empty({1, rows.size(0), shape.allowed()}, rows.options().dtype(at::kFloat)),
-                   {},
-                   {},
-                   at::empty({1, rows.size(0)}, rows.options().dtype(at::kLong))};
-  nn::check_launch(gate_on_gpu(shape,
-                               {rows.const_data_ptr(), made[0].const_data_ptr(), numbers(made[1]), numbers(made[2]),
-                                of.logits.mutable_data_ptr<float>(), of.choice.mutable_data_ptr<int64_t>()},
-                               rows.size(0), nn::OnGpu(rows.device()).stream()),
-                   "choose learners");
-  return of;
-}
-
 // Of [rows, ...], in the place of the rows what tokens have.
 at::Tensor as_tokens(const at::Tensor& rows, const at::Tensor& tokens) {
   if (!rows.defined()) return rows;
@@ -379,8 +343,13 @@ Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64
                          .gate_hidden = gate.config().hidden,
                          .min_k = min_k,
                          .gate_gelu = gate.config().activation == Activation::kGelu};
-  const Decided decided = shape.gate_hidden <= kMostGateUnits ? run_small_gate(shape, tokens, layers, kept)
-                                                              : run_gate_by_product(shape, tokens, layers, kept);
+  const auto& made = kept.of(layers, type, [&] {
+    auto first = padded(layers[0], layers[1], type);
+    first.push_back(at::cat({layers[2], layers[3].unsqueeze(1)}, 1));
+    return first;
+  });
+  const at::Tensor hidden = at::addmm(made[1], rows_of(tokens, type), made[0]);
+  const Decided decided = decide(shape, {.layer = numbers(made[2])}, hidden, hidden.size(1));
   return {as_tokens(decided.logits.squeeze(0), tokens), as_tokens(decided.choice.squeeze(0), tokens)};
 }
 

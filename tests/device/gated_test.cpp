@@ -77,9 +77,10 @@ struct GatedCase {
   int64_t learner_width;
   bool output_bias;
   at::ScalarType type;
-  int64_t width = 16;
+  int64_t width = 16, learners = kLearners;
   friend std::ostream& operator<<(std::ostream& to, const GatedCase& c) {
-    return to << c.learner_width << " units, " << (c.output_bias ? "bias, " : "") << c.type << ", width " << c.width;
+    return to << c.learner_width << " units, " << (c.output_bias ? "bias, " : "") << c.type << ", width " << c.width
+              << ", " << c.learners << " learners";
   }
 };
 
@@ -89,18 +90,21 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GatedOnAGpu,
                                          GatedCase{40, false, at::kFloat}, GatedCase{40, true, at::kFloat},
                                          GatedCase{3, true, at::kBFloat16}, GatedCase{8, true, at::kBFloat16},
                                          GatedCase{18, false, at::kBFloat16}, GatedCase{260, true, at::kBFloat16},
-                                         GatedCase{66, true, at::kBFloat16, 200}));
+                                         GatedCase{66, true, at::kBFloat16, 600},
+                                         GatedCase{20, true, at::kBFloat16, 72, kMostOrdered},
+                                         GatedCase{72, false, at::kBFloat16, 72, 1}));
 
 TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
   const at::NoGradGuard no_grad;
-  constexpr int64_t kRows = 300;
   const GatedCase shape = GetParam();
+  const int64_t rows = test_device().is_cpu() ? 300 : 9000;  // a block of a large GPU then gets several tiles
   for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
     const auto layer = test::random_layer(
-        {shape.width, kLearners, shape.learner_width, 0, activation, shape.output_bias}, at::kDouble);
-    const at::Tensor tokens = random_tensor({kRows, shape.width}, at::kFloat, 2);
-    for (const at::Tensor& choice : {random_choice(kRows, 1), random_choice(kRows, 2).clamp_max(2),
-                                     at::full({kRows}, 0, at::kLong), at::full({kRows}, 3, at::kLong)}) {
+        {shape.width, shape.learners, shape.learner_width, 0, activation, shape.output_bias}, at::kDouble);
+    const at::Tensor tokens = random_tensor({rows, shape.width}, at::kFloat, 2);
+    for (const at::Tensor& choice :
+         {test::random_choice(rows, shape.learners, 1), test::random_choice(rows, shape.learners, 2).clamp_max(2),
+          at::full({rows}, 0, at::kLong), at::full({rows}, std::min(shape.learners, int64_t{3}), at::kLong)}) {
       layer->to(at::kCPU, at::kDouble);
       const at::Tensor expected = test::masked_reference(*layer, tokens.to(at::kDouble), choice);
       layer->to(test_device(), at::kFloat);

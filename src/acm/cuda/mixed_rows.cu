@@ -7,7 +7,6 @@
 #include "core/quotient.h"
 #include "nn/cuda/by_scalar_type.h"
 #include "nn/cuda/gelu.h"
-#include "nn/cuda/largest.h"
 #include "nn/cuda/launch.h"
 
 namespace acm {
@@ -18,7 +17,6 @@ using nn::first_item;
 using nn::Gelu;
 using nn::gelu;
 using nn::item_distance;
-using nn::largest;
 using nn::launch;
 
 constexpr int kThreads = 256, kLanes = 32;
@@ -29,6 +27,21 @@ constexpr const char* kTooManyRows = "too many rows at once";
 __device__ float gumbel(double u) {
   const float exponential = u < 0.5 ? -logf(static_cast<float>(u)) : -log1pf(-static_cast<float>(1 - u));
   return -logf(exponential);
+}
+
+// The first of the largest; one that is not a number counts as the largest.
+template <int kAllowed>
+__device__ int largest(const float (&values)[kAllowed], int64_t count) {
+  int best = 0;
+  float most = values[0];
+#pragma unroll
+  for (int i = 1; i < kAllowed; ++i) {
+    if (i < count && (values[i] > most || (isnan(values[i]) && !isnan(most)))) {
+      best = i;
+      most = values[i];
+    }
+  }
+  return best;
 }
 
 // `before`: the units of one gate for one row.

@@ -8,8 +8,9 @@
 namespace acm::nn::hopper {
 
 // What GPUs of compute capability 9.0, and no others, have for products of matrices: tiles of a matrix that come into
-// shared memory by themselves, barriers that count their bytes, and products by four warps at once (a warpgroup) of
-// tiles in shared memory. Code that uses it is compiled for sm_90a. PTX ISA 9.7.9.24 to 9.7.9.27, 9.7.13.15 and 9.7.15.
+// shared memory by themselves (TMA), barriers that count their bytes (mbarrier), and products by four warps at once, a
+// warpgroup, of tiles in shared memory (wgmma). Code that uses it is compiled for sm_90a. The instructions are those of
+// the PTX ISA of these names: cp.async.bulk.tensor, mbarrier, mapa, barrier.cluster, wgmma, setmaxnreg.
 
 inline constexpr int kCluster = 2;      // blocks that run beside one another and can fill each other's shared memory
 inline constexpr int kWarpgroup = 128;  // threads
@@ -56,22 +57,27 @@ __device__ inline void publish_barriers() { asm volatile("fence.mbarrier_init.re
 // __grid_constant__.
 using Tiles = CUtensorMap;
 
+// The driver's function that describes a matrix for them; nullptr where it has none.
+inline decltype(&cuTensorMapEncodeTiled) find_encoder() {
+  void* encoder = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  const cudaError_t code =
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &encoder, 12000, cudaEnableDefault, &found);
+  const bool any = code == cudaSuccess && found == cudaDriverEntryPointSuccess;
+  return any ? reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(encoder) : nullptr;
+}
+
 // from: [rows, columns] without gaps, at a multiple of 16 bytes, columns a multiple of 8. tile_rows: at most 256.
 // Gives what CUDA says, or nullptr.
 inline const char* tiles_of(const void* from, int64_t rows, int64_t columns, unsigned tile_rows, Tiles* tiles) {
-  void* encode = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  const cudaError_t code =
-      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &encode, 12000, cudaEnableDefault, &found);
-  if (code != cudaSuccess) return cudaGetErrorString(code);
-  if (found != cudaDriverEntryPointSuccess) return "the driver has no cuTensorMapEncodeTiled";
+  static const auto encode = find_encoder();  // each search takes longer than what it finds
+  if (encode == nullptr) return "the driver has no cuTensorMapEncodeTiled";
   const cuuint64_t sizes[] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
   const cuuint64_t row_bytes = sizes[0] * 2;
   const cuuint32_t box[] = {kTileDepth, tile_rows}, steps[] = {1, 1};
-  const CUresult result = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(encode)(
-      tiles, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(from), sizes, &row_bytes, box, steps,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result = encode(tiles, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(from), sizes, &row_bytes,
+                                 box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   return result == CUDA_SUCCESS ? nullptr : "a matrix cannot be copied by tiles";
 }
 
@@ -85,7 +91,7 @@ __device__ inline void copy_tile(const Tiles& tiles, int first_row, int first_co
       : "memory");
 }
 
-// The same, to the same address in all blocks of the cluster, and noted at the barriers of all.
+// The same, to the same address in all blocks of the cluster (multicast), and noted at the barriers of all.
 __device__ inline void copy_tile_to_all(const Tiles& tiles, int first_row, int first_column, void* to,
                                         Barrier& filled) {
   asm volatile(
@@ -118,8 +124,8 @@ inline constexpr int kProductRows = 64, kProductColumns = 192, kSums = kProductR
 // A tile as the product takes it: rows of 128 bytes, swizzled by eight rows.
 __device__ inline uint64_t operand(const void* tile) {
   constexpr uint64_t kSwizzled128 = uint64_t{1} << 62, kEightRows = uint64_t{1024 / 16} << 32,
-                     kUnused = uint64_t{1} << 16;
-  return kSwizzled128 | kEightRows | kUnused | ((shared_address(tile) & 0x3ffff) >> 4);
+                     kNextColumns = uint64_t{1} << 16;  // not read where rows are swizzled
+  return kSwizzled128 | kEightRows | kNextColumns | ((shared_address(tile) & 0x3ffff) >> 4);
 }
 
 __device__ inline void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

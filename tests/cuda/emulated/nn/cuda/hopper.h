@@ -3,6 +3,7 @@
 #pragma once
 
 #include <c10/util/BFloat16.h>
+#include <c10/util/Exception.h>
 #include <cuda_runtime.h>
 
 #include <barrier>
@@ -46,10 +47,12 @@ struct Tiles {
   unsigned tile_rows;
 };
 inline const char* tiles_of(const void* from, int64_t rows, int64_t columns, unsigned tile_rows, Tiles* tiles) {
+  if (columns % 8 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0 || tile_rows > 256) return "invalid argument";
   *tiles = {static_cast<const c10::BFloat16*>(from), rows, columns, tile_rows};
   return nullptr;
 }
 inline void copy_tile(const Tiles& tiles, int first_row, int first_column, void* to, Barrier& filled) {
+  TORCH_CHECK(reinterpret_cast<uintptr_t>(to) % 1024 == 0, "a tile begins at a multiple of 1,024 bytes");
   auto* tile = static_cast<c10::BFloat16*>(to);
   for (int64_t row = first_row; row < first_row + tiles.tile_rows; ++row)
     for (int64_t column = first_column; column < first_column + kTileDepth; ++column)
