@@ -31,11 +31,9 @@ constexpr int64_t kLearners = 4;
 
 void* stream() { return nn::OnGpu(test_device()).stream(); }
 
-at::Tensor random_choice(int64_t rows, uint64_t seed) { return test::random_choice(rows, kLearners, seed); }
-
 TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
   for (const int64_t rows : {1, 5, 1024, 1025, 2100}) {
-    const at::Tensor choice = random_choice(rows, 1), there = choice.to(test_device());
+    const at::Tensor choice = test::random_choice(rows, kLearners, 1), there = choice.to(test_device());
     const at::Tensor order = at::full_like(there, -1), sizes = at::full({kLearners + 2}, -1, there.options());
     const at::Tensor counts = at::full({order_segments(rows), kLearners + 2}, -1, there.options());
     ASSERT_EQ(order_on_gpu(there.const_data_ptr<int64_t>(), rows, kLearners, counts.mutable_data_ptr<int64_t>(),

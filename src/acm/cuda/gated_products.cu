@@ -29,7 +29,7 @@ struct Shared {
   Stage stages[kStages];
   uint16_t bias[kMultiplying][kColumns];  // of the first layer, for the tile on which a warpgroup is
   Barrier filled[kStages], freed[kStages];
-  Barrier done[kMultiplying];           // of a warpgroup, with the stages of a tile: it waits for none of them
+  Barrier done[kMultiplying];           // each opens when that warpgroup waits for no more stages of its tile
   int rows_of_tiles[kMostOrdered + 2];  // how many have tokens that run 0, 1, ... or more learners
 };
 // A tile of the result of a cluster, and the most learners that one of its tokens runs. row < 0: there are no more.
@@ -41,11 +41,11 @@ __device__ int tiles_over(int numbers, int of_tile) { return (numbers + of_tile 
 
 // What both layers take.
 struct Pass {
-  int rows, learners, learner_width, inner = 0,
-                                     outer = 0;  // inner: numbers that are added; outer: columns of the result
+  int rows, learners, learner_width;
+  int inner, outer;  // numbers that are added; columns of the result
   const int64_t *choice, *order, *sizes;
-  const uint16_t* bias = nullptr;
-  uint16_t* result = nullptr;
+  const uint16_t* bias;
+  uint16_t* result;
 };
 
 // One thread, before all others read it.
@@ -305,13 +305,17 @@ __global__ void __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster)
   wait_for_cluster();  // none ends while another may still fill or free its stages
 }
 
-Pass pass_of(const TokensInOrder& of) {
+Pass pass_of(const TokensInOrder& of, int64_t inner, int64_t outer, const void* bias, void* result) {
   return {.rows = static_cast<int>(of.rows),
           .learners = static_cast<int>(of.learners),
           .learner_width = static_cast<int>(of.learner_width),
+          .inner = static_cast<int>(inner),
+          .outer = static_cast<int>(outer),
           .choice = of.choice,
           .order = of.order,
-          .sizes = of.sizes};
+          .sizes = of.sizes,
+          .bias = static_cast<const uint16_t*>(bias),
+          .result = static_cast<uint16_t*>(result)};
 }
 
 template <bool kFirst, bool kGelu>
@@ -331,21 +335,13 @@ bool has_gated_products(int64_t width, int64_t hidden, int64_t learner_width) {
 }
 
 const char* first_layer_on_gpu(const TokensInOrder& of, const FirstLayer& layer, int64_t width, void* stream) {
-  Pass pass = pass_of(of);
-  pass.inner = static_cast<int>(width);
-  pass.outer = static_cast<int>(of.hidden());
-  pass.bias = static_cast<const uint16_t*>(layer.b1);
-  pass.result = static_cast<uint16_t*>(layer.hidden);
+  const Pass pass = pass_of(of, width, of.hidden(), layer.b1, layer.hidden);
   return (layer.gelu ? run<true, true> : run<true, false>)(pass, layer.tokens, layer.w1, stream);
 }
 
 const char* second_layer_on_gpu(const TokensInOrder& of, const SecondLayer& layer, int64_t width, void* stream) {
-  Pass pass = pass_of(of);
-  pass.inner = static_cast<int>(of.hidden());
-  pass.outer = static_cast<int>(width);
-  pass.bias = static_cast<const uint16_t*>(layer.bias_sums);
-  pass.result = static_cast<uint16_t*>(layer.output);
-  return run<false, false>(pass, layer.hidden, layer.w2, stream);
+  return run<false, false>(pass_of(of, of.hidden(), width, layer.bias_sums, layer.output), layer.hidden, layer.w2,
+                           stream);
 }
 
 }  // namespace acm
