@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -59,31 +60,35 @@ Gate::Gate(int64_t width, int64_t allowed, const GateConfig& config) : config_(c
   }
 }
 
-// Gates as they are by default, of any width that is worth it.
 bool Gate::kernel_applies(const at::Tensor& tokens) const {
-  return config_.depth == 2 && config_.hidden == 4 && weights_[0].size(1) >= 64 &&
+  return config_.depth == 2 && nn::few_outputs(config_.hidden, weights_[0].size(1)) &&
          nn::kernels_apply({tokens, weights_[0], biases_[0], weights_[1], biases_[1]});
 }
 
+// The second layer's columns are filled up to whole vectors: a few of them would take longer than all.
 at::Tensor Gate::by_kernel(const at::Tensor& tokens, int64_t least, int64_t* choice) const {
-  constexpr int64_t kHidden = 4, kRowsAtOnce = 256;
-  const int64_t width = weights_[0].size(1), classes = weights_[1].size(0);
+  constexpr int64_t kRowsAtOnce = 256;
+  const int64_t width = weights_[0].size(1), hidden = config_.hidden, classes = weights_[1].size(0);
+  const int64_t columns = nn::whole_vectors(classes);
   auto shape = tokens.sizes().vec();
   shape.back() = classes;
   at::Tensor logits = at::empty(shape, tokens.options());
   const float *from = tokens.const_data_ptr<float>(), *w1 = weights_[0].const_data_ptr<float>(),
-              *b1 = biases_[0].const_data_ptr<float>(), *b2 = biases_[1].const_data_ptr<float>();
+              *b1 = biases_[0].const_data_ptr<float>();
   float* to = logits.mutable_data_ptr<float>();
-  std::vector<float> w2(static_cast<size_t>(kHidden * classes));  // transposed
-  nn::transpose(classes, kHidden, weights_[1].const_data_ptr<float>(), kHidden, w2.data(), classes);
+  std::vector<float> w2(static_cast<size_t>(hidden * columns)), b2(static_cast<size_t>(columns));  // w2 transposed
+  nn::transpose(classes, hidden, weights_[1].const_data_ptr<float>(), hidden, w2.data(), columns);
+  std::copy_n(biases_[1].const_data_ptr<float>(), classes, b2.data());
   nn::share_rows_among_threads(tokens.numel() / width, kRowsAtOnce, [&](int64_t first, int64_t rows) {
-    float hidden[kHidden * kRowsAtOnce];
-    nn::multiply_to_four(rows, width, from + first * width, w1, b1, hidden);
-    if (config_.activation == Activation::kGelu) nn::gelu(hidden, rows * kHidden);
-    float* mine = to + first * classes;
-    nn::multiply_rows(rows, classes, kHidden, {hidden, kHidden}, w2.data(), classes, b2, {mine, classes});
-    if (choice == nullptr) return;
-    for (int64_t row = 0; row < rows; ++row) choice[first + row] = least + largest(mine + row * classes, classes);
+    const auto space = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(rows * (hidden + columns)));
+    float *units = space.get(), *filled = units + rows * hidden;
+    nn::multiply_to_few(rows, hidden, width, from + first * width, w1, b1, units);
+    if (config_.activation == Activation::kGelu) nn::gelu(units, rows * hidden);
+    nn::multiply_rows(rows, columns, hidden, {units, hidden}, w2.data(), columns, b2.data(), {filled, columns});
+    for (int64_t row = 0; row < rows; ++row, filled += columns) {
+      std::copy_n(filled, classes, to + (first + row) * classes);
+      if (choice != nullptr) choice[first + row] = least + largest(filled, classes);
+    }
   });
   return logits;
 }

@@ -31,11 +31,13 @@ struct StraightThroughChoice : torch::autograd::Function<StraightThroughChoice> 
 
 }  // namespace
 
-// The first of the largest; one that is not a number counts as the largest, as for at::argmax.
+// The first of the largest; one that is not a number counts as the largest, as for at::argmax. Without branches, which
+// tokens would take as no processor foresees.
 int64_t largest(const float* logits, int64_t classes) {
   int64_t best = 0;
   for (int64_t i = 1; i < classes; ++i) {
-    if (logits[i] > logits[best] || (std::isnan(logits[i]) && !std::isnan(logits[best]))) best = i;
+    const bool larger = !(logits[i] <= logits[best]) & !std::isnan(logits[best]);
+    best = larger ? i : best;
   }
   return best;
 }

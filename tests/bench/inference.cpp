@@ -1,10 +1,11 @@
 // bench_inference [--model tiny|base|quick] [--part model|ffn] [--sites KIND...] [--batch B]... [--rounds R]
 // [--threads T] [--device cuda] [--precision bfloat16] [--eager PYTHON EAGER.PY]: time of a Vision Transformer with
 // ACMs at every site over that of the dense one, beside the cost (multiply-accumulates) of the same, for shares k / N
-// of the learners. The gates run, but the choices are given: k is uniform in the widest range around the wanted mean,
-// drawn for each token ("random") or falling from the middle of the picture to its border ("spatial"). Dense and gated
-// forwards take turns; a ratio is the median over the rounds, of processor time, and on a GPU of the time until it has
-// done its work. --part ffn: the first feed-forward network instead of the model. With --precision bfloat16 on the CPU:
+// of the learners. The gates run, as wide as gates of this model and these sites are unless a user sets their width,
+// but the choices are given: k is uniform in the widest range around the wanted mean, drawn for each token ("random")
+// or falling from the middle of the picture to its border ("spatial"). Dense and gated forwards take turns; a ratio is
+// the median over the rounds, of processor time, and on a GPU of the time until it has done its work. --part ffn: the
+// first feed-forward network instead of the model, with the model's gates. With --precision bfloat16 on the CPU:
 // dense and gated forwards in bfloat16, each over the same in float32; on a GPU everything is in bfloat16 (autocast).
 // With --eager all take turns with the dense forward of eager PyTorch too. Prints CSV.
 #include <ATen/Parallel.h>
@@ -22,6 +23,7 @@
 
 #include "acm/bfloat16_model.h"
 #include "acm/cost.h"
+#include "acm/gate_width.h"
 #include "acm/model.h"
 #include "bench/figures.h"
 #include "bench/player.h"
@@ -85,10 +87,10 @@ at::Tensor choices_of(Mask mask, double share, const AcmShape& shape, int64_t sa
 // An ACM whose gate runs and whose choices are given.
 class GivenChoice final : public nn::TokenModule {
  public:
-  GivenChoice(const AcmShape& shape, StreamKey key) : acm_(std::make_shared<AcmLayer>(shape)) {
+  GivenChoice(const AcmShape& shape, const GateConfig& gate, StreamKey key) : acm_(std::make_shared<AcmLayer>(shape)) {
     register_module("acm", acm_);
     acm_->initialise(key);
-    acm_->add_gate({});
+    acm_->add_gate(gate);
     acm_->gate()->initialise(key);
   }
   at::Tensor forward(const at::Tensor& tokens, nn::TokenContext& context) override {
@@ -136,12 +138,24 @@ struct Gated {
   std::vector<GivenChoice*> sites;
 };
 
+// tokens: of an image.
+GateConfig automatic_gates(const nn::Backbone& dense, const std::vector<size_t>& sites, int64_t tokens) {
+  std::vector<AcmShape> shapes;
+  for (const size_t index : sites) shapes.push_back(acm::shape_of(dense.sites()[index], SurgeryConfig{}));
+  GateConfig gate;
+  gate.hidden = automatic_gate_width(shapes, gate, tokens, nn::dense_macs(dense, tokens));
+  return gate;
+}
+
 Gated gated_model(const nn::VitConfig& shape, const std::vector<std::string>& kinds) {
   Gated gated{nn::make_vit(shape), {}};
   gated.backbone->initialise(StreamKey(1));
-  for (const size_t index : selected_sites(gated.backbone->sites(), kinds)) {
+  const auto selected = selected_sites(gated.backbone->sites(), kinds);
+  const GateConfig gate = automatic_gates(*gated.backbone, selected, shape.patches() + shape.prefix_tokens());
+  for (const size_t index : selected) {
     const nn::Site& site = gated.backbone->sites()[index];
-    auto module = std::make_shared<GivenChoice>(acm::shape_of(site, SurgeryConfig{}), StreamKey(2).with(site.name));
+    auto module =
+        std::make_shared<GivenChoice>(acm::shape_of(site, SurgeryConfig{}), gate, StreamKey(2).with(site.name));
     gated.sites.push_back(module.get());
     gated.backbone->replace(site, module);
   }

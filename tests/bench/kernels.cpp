@@ -16,6 +16,7 @@
 #include "nn/kernels/bfloat16_product.h"
 #include "nn/kernels/feed_forward.h"
 #include "nn/kernels/pairs_product.h"
+#include "nn/kernels/row_product.h"
 #include "nn/kernels/vector_math.h"
 
 namespace acm::bench {
@@ -81,6 +82,26 @@ BENCHMARK(product_of_pairs)
     ->Args({kTokens, 3072, 768})
     ->Args({50, 192, 192})
     ->Args({50, 32, 192});
+
+// The first layer of a gate.
+void product_to_few(benchmark::State& state) {
+  const at::NoGradGuard no_grad;
+  const int64_t rows = state.range(0), outputs = state.range(1), inner = state.range(2);
+  const at::Tensor a = noise({rows, inner}), b = noise({outputs, inner}, 2), bias = noise({outputs}, 3);
+  at::Tensor ours = at::empty({rows, outputs});
+  compare(
+      state,
+      [&] {
+        nn::multiply_to_few(rows, outputs, inner, a.const_data_ptr<float>(), b.const_data_ptr<float>(),
+                            bias.const_data_ptr<float>(), ours.mutable_data_ptr<float>());
+      },
+      [&] { benchmark::DoNotOptimize(at::linear(a, b, bias)); });
+  set_rate(state, "FLOP/s", 2.0 * static_cast<double>(rows * outputs * inner));
+}
+BENCHMARK(product_to_few)
+    ->UseManualTime()
+    ->ArgNames({"rows", "outputs", "inner"})
+    ->ArgsProduct({{kTokens, kRows}, {4, 5, 8, 10, 16, 19, 32}, {192, 768}});
 
 // [rows, columns] of hidden units, as the first product of a feed-forward network leaves them.
 void bias_and_gelu(benchmark::State& state) {

@@ -33,8 +33,8 @@ template <int kLanes, int kSums>
   if constexpr (kLanes > 1) multiply_rest<kLanes / 2, kSums * 2 / 3>(product, column);
 }
 
-struct ProductToFour {
-  int64_t rows, inner;
+struct ProductToFew {
+  int64_t rows, outputs, inner;
   const float *a, *b, *bias;
   float* to;
 };
@@ -60,39 +60,62 @@ template <int kLanes, int kDistance = kLanes / 2>
   if constexpr (kDistance > 1) sum_lanes<kLanes, kDistance / 2>(vectors);
 }
 
-// As many rows of the result as fill a vector: the vectors of their products run along `inner`.
-template <int kLanes>
-[[gnu::always_inline]] inline void multiply_to_four_tile(const ProductToFour& product, int64_t row) {
-  constexpr int kRows = kLanes / 4;
-  const float *a = product.a + row * product.inner, *b = product.b;
+// kRows x kOutputs numbers of the result, no more than fill a vector: the vectors of their products run along `inner`.
+// bias: by lane.
+template <int kLanes, int kOutputs, int kRows>
+[[gnu::always_inline]] inline void multiply_to_few_tile(const ProductToFew& product, int64_t row, int64_t output,
+                                                        const Vector<kLanes>& bias) {
+  const float *a = product.a + row * product.inner, *b = product.b + output * product.inner;
   Vector<kLanes> sums[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= product.inner; i += kLanes) {
-    Vector<kLanes> factors[4], values;
-#pragma GCC unroll 4
-    for (int o = 0; o < 4; ++o) std::memcpy(&factors[o], b + o * product.inner + i, sizeof(values));
-#pragma GCC unroll 4
+    Vector<kLanes> factors[kOutputs], values;
+#pragma GCC unroll 16
+    for (int o = 0; o < kOutputs; ++o) std::memcpy(&factors[o], b + o * product.inner + i, sizeof(values));
+#pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       std::memcpy(&values, a + r * product.inner + i, sizeof(values));
-#pragma GCC unroll 4
-      for (int o = 0; o < 4; ++o) sums[4 * r + o] += values * factors[o];
+#pragma GCC unroll 16
+      for (int o = 0; o < kOutputs; ++o) sums[kOutputs * r + o] += values * factors[o];
     }
   }
   sum_lanes<kLanes>(sums);
-  float* to = product.to + row * 4;
-  std::memcpy(to, sums, sizeof(sums[0]));
-  for (int j = 0; j < kLanes; ++j) {
+  sums[0] += bias;
+  float lanes[kLanes];
+  std::memcpy(lanes, sums, sizeof(lanes));
+  float* to = product.to + row * product.outputs + output;
+  for (int r = 0; r < kRows; ++r, a += product.inner, to += product.outputs) {
     for (int64_t rest = i; rest < product.inner; ++rest)
-      to[j] += a[j / 4 * product.inner + rest] * b[j % 4 * product.inner + rest];
-    if (product.bias != nullptr) to[j] += product.bias[j % 4];
+      for (int o = 0; o < kOutputs; ++o) lanes[kOutputs * r + o] += a[rest] * b[o * product.inner + rest];
+    std::memcpy(to, lanes + kOutputs * r, kOutputs * sizeof(float));
   }
 }
 
-// Rows that fill no tile are those of a lower one.
-template <int kLanes>
-[[gnu::always_inline]] inline void multiply_to_four_by(const ProductToFour& product, int64_t row = 0) {
-  for (; row + kLanes / 4 <= product.rows; row += kLanes / 4) multiply_to_four_tile<kLanes>(product, row);
-  if constexpr (kLanes > 4) multiply_to_four_by<kLanes / 2>(product, row);
+// All rows of kOutputs outputs. Those that fill no tile are computed one by one, in the same order of sums.
+template <int kLanes, int kOutputs>
+[[gnu::always_inline]] inline void multiply_to_group(const ProductToFew& product, int64_t output) {
+  constexpr int kRows = kLanes / kOutputs;
+  Vector<kLanes> bias = {};
+  for (int j = 0; j < kRows * kOutputs && product.bias != nullptr; ++j) bias[j] = product.bias[output + j % kOutputs];
+  int64_t row = 0;
+  for (; row + kRows <= product.rows; row += kRows)
+    multiply_to_few_tile<kLanes, kOutputs, kRows>(product, row, output, bias);
+  for (; row < product.rows; ++row) multiply_to_few_tile<kLanes, kOutputs, 1>(product, row, output, bias);
+}
+
+// The same of `count` outputs, at most kMost.
+template <int kLanes, int kMost>
+[[gnu::always_inline]] inline void multiply_to_group_of(int64_t count, const ProductToFew& product, int64_t output) {
+  if (count == kMost) return multiply_to_group<kLanes, kMost>(product, output);
+  if constexpr (kMost > 1) multiply_to_group_of<kLanes, kMost - 1>(count, product, output);
+}
+
+// In groups of four outputs, which are the fastest, until kMost or fewer are left.
+template <int kLanes, int kMost>
+[[gnu::always_inline]] inline void multiply_to_few_by(const ProductToFew& product) {
+  int64_t output = 0;
+  for (; product.outputs - output > kMost; output += 4) multiply_to_group<kLanes, 4>(product, output);
+  multiply_to_group_of<kLanes, kMost>(product.outputs - output, product, output);
 }
 
 struct Transposition {
@@ -139,18 +162,18 @@ __attribute__((target("arch=x86-64-v4"))) void multiply_v4(const Product& produc
   multiply_from<16, 24>(product, 0);
 }
 __attribute__((target("arch=x86-64-v3"))) void multiply_v3(const Product& product) { multiply_from<8, 12>(product, 0); }
-__attribute__((target("arch=x86-64-v4"))) void multiply_to_four_v4(const ProductToFour& product) {
-  multiply_to_four_by<16>(product);
+__attribute__((target("arch=x86-64-v4"))) void multiply_to_few_v4(const ProductToFew& product) {
+  multiply_to_few_by<16, 5>(product);
 }
-__attribute__((target("arch=x86-64-v3"))) void multiply_to_four_v3(const ProductToFour& product) {
-  multiply_to_four_by<8>(product);
+__attribute__((target("arch=x86-64-v3"))) void multiply_to_few_v3(const ProductToFew& product) {
+  multiply_to_few_by<8, 4>(product);
 }
 __attribute__((target("arch=x86-64-v4"))) void transpose_v4(const Transposition& t) { transpose_by<16>(t); }
 __attribute__((target("arch=x86-64-v3"))) void transpose_v3(const Transposition& t) { transpose_by<8>(t); }
 #endif
 void transpose_any(const Transposition& t) { transpose_by<4>(t); }
 void multiply_any(const Product& product) { multiply_from<4, 12>(product, 0); }
-void multiply_to_four_any(const ProductToFour& product) { multiply_to_four_by<4>(product); }
+void multiply_to_few_any(const ProductToFew& product) { multiply_to_few_by<4, 4>(product); }
 
 }  // namespace
 
@@ -164,13 +187,14 @@ void multiply_rows(int64_t rows, int64_t columns, int64_t inner, RowsView<const 
   multiply_any(product);
 }
 
-void multiply_to_four(int64_t rows, int64_t inner, const float* a, const float* b, const float* bias, float* to) {
-  const ProductToFour product{rows, inner, a, b, bias, to};
+void multiply_to_few(int64_t rows, int64_t outputs, int64_t inner, const float* a, const float* b, const float* bias,
+                     float* to) {
+  const ProductToFew product{rows, outputs, inner, a, b, bias, to};
 #ifdef ACM_BY_PROCESSOR
-  if (__builtin_cpu_supports("x86-64-v4")) return multiply_to_four_v4(product);
-  if (__builtin_cpu_supports("x86-64-v3")) return multiply_to_four_v3(product);
+  if (__builtin_cpu_supports("x86-64-v4")) return multiply_to_few_v4(product);
+  if (__builtin_cpu_supports("x86-64-v3")) return multiply_to_few_v3(product);
 #endif
-  multiply_to_four_any(product);
+  multiply_to_few_any(product);
 }
 
 void transpose(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* to, int64_t to_stride) {

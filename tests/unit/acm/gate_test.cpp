@@ -10,6 +10,8 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -70,31 +72,47 @@ TEST(Gate, HasNamedLayersAndCountsTheirProducts) {
   EXPECT_EQ(gate.forward(random_tensor({2, 3, 12}, at::kFloat, 1)).sizes(), at::IntArrayRef({2, 3, 5}));
 }
 
-// Two layers with four hidden units have a kernel, on more rows than one thread takes at once.
+// Two layers have a kernel up to some hidden width, on more rows than one thread takes at once.
 TEST(Gate, DecidesByItsKernelAsInFloat64) {
   const at::NoGradGuard no_grad;
   const int threads = at::get_num_threads();
-  for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
-    for (const int64_t allowed : {5, 17}) {
-      const GateConfig config{.hidden = 4, .depth = 2, .activation = activation};
-      Gate gate(100, allowed, config), exact(100, allowed, config);
-      gate.initialise(StreamKey(1));
-      exact.initialise(StreamKey(1));
-      exact.to(at::kDouble);
-      const at::Tensor tokens = random_tensor({3, 211, 100}, at::kFloat, 2);
-      at::set_num_threads(1);
-      const auto [logits, choice] = gate.decide(tokens, 2);
-      const auto [double_logits, double_choice] = exact.decide(tokens.to(at::kDouble), 2);
-      EXPECT_LT(relative_difference(logits.to(at::kDouble), double_logits), 2e-6);
-      EXPECT_TRUE(choice.equal(logits.argmax(-1) + 2));
-      EXPECT_TRUE(double_choice.equal(double_logits.argmax(-1) + 2));
-      EXPECT_TRUE(gate.forward(tokens).equal(logits));
-      at::set_num_threads(3);
-      EXPECT_TRUE(gate.decide(tokens, 2).logits.equal(logits));
-      EXPECT_TRUE(gate.decide(tokens, 2).choice.equal(choice));
-    }
+  const at::Tensor tokens = random_tensor({3, 211, 100}, at::kFloat, 2);
+  for (const auto& [hidden, activation, allowed] : {std::tuple<int64_t, Activation, int64_t>{4, Activation::kGelu, 5},
+                                                    {4, Activation::kIdentity, 17},
+                                                    {1, Activation::kGelu, 4},
+                                                    {5, Activation::kGelu, 5},
+                                                    {19, Activation::kGelu, 17},
+                                                    {32, Activation::kIdentity, 1},
+                                                    {33, Activation::kGelu, 5}}) {
+    const GateConfig config{.hidden = hidden, .depth = 2, .activation = activation};
+    Gate gate(100, allowed, config), exact(100, allowed, config);
+    gate.initialise(StreamKey(1));
+    exact.initialise(StreamKey(1));
+    exact.to(at::kDouble);
+    at::set_num_threads(1);
+    const auto [logits, choice] = gate.decide(tokens, 2);
+    const auto [double_logits, double_choice] = exact.decide(tokens.to(at::kDouble), 2);
+    EXPECT_LT(relative_difference(logits.to(at::kDouble), double_logits), 2e-6) << hidden;
+    EXPECT_TRUE(choice.equal(logits.argmax(-1) + 2)) << hidden;
+    EXPECT_TRUE(double_choice.equal(double_logits.argmax(-1) + 2)) << hidden;
+    EXPECT_TRUE(gate.forward(tokens).equal(logits)) << hidden;
+    at::set_num_threads(3);
+    EXPECT_TRUE(gate.decide(tokens, 2).logits.equal(logits)) << hidden;
+    EXPECT_TRUE(gate.decide(tokens, 2).choice.equal(choice)) << hidden;
   }
   at::set_num_threads(threads);
+}
+
+// Of each token alone as of many, at widths that leave over what vectors and tiles do.
+TEST(Gate, DecidesByItsKernelWhereverATokenStands) {
+  const at::NoGradGuard no_grad;
+  for (const int64_t hidden : {4, 5, 10, 19}) {
+    Gate gate(100, 5, {.hidden = hidden});
+    gate.initialise(StreamKey(1));
+    const at::Tensor tokens = random_tensor({1, 300, 100}, at::kFloat, 2), logits = gate.forward(tokens);
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 1}, {7, 2}, {101, 197}, {299, 1}})
+      EXPECT_TRUE(gate.forward(tokens.narrow(1, first, count)).equal(logits.narrow(1, first, count))) << hidden;
+  }
 }
 
 TEST(GateConfig, ReadsItsOwnDescription) {

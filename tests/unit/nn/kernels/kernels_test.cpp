@@ -112,6 +112,32 @@ TEST(RowProduct, MultipliesRowsWhereTheyStand) {
   }
 }
 
+// Of all numbers of outputs that tiles leave over, and of inner numbers that vectors do; each row with the bits that it
+// has alone.
+TEST(RowProduct, MultipliesToFewOutputs) {
+  constexpr int64_t kRows = 35;
+  for (const int64_t inner : {3, 16, 75, 192}) {
+    const at::Tensor a = uniform({kRows, inner}, 1);
+    for (const int64_t outputs : {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 32}) {
+      const at::Tensor b = uniform({outputs, inner}, 2), bias = uniform({outputs}, 3);
+      for (const at::Tensor& added : {bias, at::Tensor()}) {
+        const auto multiply_some = [&](int64_t first, int64_t rows, const at::Tensor& to) {
+          multiply_to_few(rows, outputs, inner, a.const_data_ptr<float>() + first * inner, b.const_data_ptr<float>(),
+                          added.defined() ? added.const_data_ptr<float>() : nullptr,
+                          to.mutable_data_ptr<float>() + first * outputs);
+        };
+        const at::Tensor to = at::full({kRows + 1, outputs}, 7.0f, at::kFloat), alone = at::zeros_like(to);
+        multiply_some(0, kRows, to);
+        const at::Tensor found = to.narrow(0, 0, kRows);
+        EXPECT_LT(error(found, at::linear(wide(a), wide(b), added.defined() ? wide(added) : added)), 1e-6);
+        EXPECT_TRUE(to[kRows].eq(7).all().item<bool>());
+        for (int64_t row = 0; row < kRows; ++row) multiply_some(row, 1, alone);
+        EXPECT_TRUE(alone.narrow(0, 0, kRows).equal(found)) << inner << ' ' << outputs;
+      }
+    }
+  }
+}
+
 // Of all sizes that blocks of 4, 8 or 16 leave over, out of rows that are longer into rows that are longer.
 TEST(RowProduct, TransposesWhatBlocksLeaveOver) {
   for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 1}, {16, 32}, {19, 8}, {5, 21}, {50, 64}}) {
@@ -127,7 +153,7 @@ class KernelRows : public testing::TestWithParam<int64_t> {};
 TEST_P(KernelRows, LinearEqualsTheTensorOperation) {
   for (const int64_t inputs : {24, 100}) {
     const at::Tensor tokens = uniform({GetParam(), inputs}, 1);
-    for (const int64_t outputs : {4, 7, 40}) {  // 4: as a gate
+    for (const int64_t outputs : {4, 7, 40}) {  // of 100 inputs, the first two are few_outputs()
       const at::Tensor weight = uniform({outputs, inputs}, 2), bias = uniform({outputs}, 3);
       for (const at::Tensor& added : {bias, at::Tensor()}) {
         const at::Tensor found = on_any_threads([&] { return linear(tokens, weight, added); });
