@@ -115,7 +115,7 @@ std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const
 #ifdef ACM_WITH_CUDA
   AcmLayer& first = *layers.front();
   if (masks_on_gpu(tokens, first.weights(), *first.gate_))
-    return recorded(run_masked_on_gpu(tokens, gated_sites(layers), first.for_gpu_, choices), records);
+    return recorded(run_masked_on_gpu(tokens, gated_sites(layers), first.for_gpu_.learners, choices), records);
 #endif
   std::vector<at::Tensor> outputs;
   for (size_t i = 0; i < layers.size(); ++i)
@@ -124,6 +124,14 @@ std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const
 }
 
 at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
+#ifdef ACM_WITH_CUDA
+  if (orders_on_gpu(tokens, weights())) {
+    const GatedPass pass = run_gated_on_gpu(tokens, {weights(), *gate_, shape_.min_k}, for_gpu_, choice);
+    record.logits = pass.logits;
+    record.choice = pass.choice;
+    return pass.output;
+  }
+#endif
   // On a GPU rounded once for both that multiply them, the gate and the learners.
   const at::Tensor factors = tokens.is_cuda() ? tokens.to(nn::product_type(tokens)) : tokens;
   const Gate::Decision decision = gate_->decide(factors, shape_.min_k);
@@ -197,7 +205,8 @@ at::Tensor AcmLayer::mixed(const at::Tensor& tokens, const at::Tensor& mixture) 
 at::Tensor AcmLayer::chosen(const at::Tensor& tokens, const at::Tensor& choice) const {
 #ifdef ACM_WITH_CUDA
   if (orders_on_gpu(tokens, weights()))
-    return run_chosen_learners_on_gpu(rows_of(tokens), choice.reshape({-1}), weights(), for_gpu_).view(tokens.sizes());
+    return run_chosen_learners_on_gpu(rows_of(tokens), choice.reshape({-1}), weights(), for_gpu_.learners)
+        .view(tokens.sizes());
 #endif
   return run_chosen_learners(rows_of(tokens), choice.reshape({-1}), weights()).view(tokens.sizes());
 }

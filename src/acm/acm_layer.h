@@ -78,7 +78,7 @@ class AcmLayer final : public nn::TokenModule {
 
   AcmShape shape_;
   std::shared_ptr<Gate> gate_;
-  mutable KeptTensors for_gpu_;  // weights as passes without gradients on a GPU read them
+  mutable KeptSite for_gpu_;
 };
 
 }  // namespace acm

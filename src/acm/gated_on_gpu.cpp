@@ -3,9 +3,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -15,6 +18,7 @@
 #include "acm/cuda/gated_products.h"
 #include "acm/cuda/plain_rows.h"
 #include "acm/cuda/token_rows.h"
+#include "core/quotient.h"
 #include "nn/autocast.h"
 #include "nn/cuda/stream.h"
 
@@ -100,48 +104,85 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
   return moves ? scattered(out, order.tokens, begin) : out;
 }
 
-// Likewise by products of our own, whose tiles are as long as their tokens ask for. w1 [hidden, width], w2 [width,
-// hidden].
-at::Tensor run_by_gated_products(const at::Tensor& tokens, const at::Tensor& choice, const LearnerWeights& weights,
-                                 const at::Tensor& sums) {
-  const int64_t rows = tokens.size(0), width = tokens.size(1), hidden = weights.w1.size(0);
-  const Order order = order_of(choice, weights.learners);
-  const at::Tensor ordered = gathered(tokens, order.tokens), units = at::empty({rows, hidden}, tokens.options()),
-                   out = at::empty_like(tokens);
-  const TokensInOrder of{rows,
-                         choice.const_data_ptr<int64_t>(),
-                         order.tokens.const_data_ptr<int64_t>(),
-                         order.sizes.const_data_ptr<int64_t>(),
-                         weights.learners,
-                         hidden / weights.learners};
-  const nn::OnGpu gpu(tokens.device());
-  nn::check_launch(first_layer_on_gpu(of,
-                                      {.tokens = ordered.const_data_ptr(),
-                                       .w1 = weights.w1.const_data_ptr(),
-                                       .b1 = weights.b1.const_data_ptr(),
-                                       .gelu = weights.activation == Activation::kGelu,
-                                       .hidden = units.mutable_data_ptr()},
-                                      width, gpu.stream()),
-                   "run the first layer of learners");
-  nn::check_launch(second_layer_on_gpu(of,
-                                       {.hidden = units.const_data_ptr(),
-                                        .w2 = weights.w2.const_data_ptr(),
-                                        .bias_sums = sums.defined() ? sums.const_data_ptr() : nullptr,
-                                        .output = out.mutable_data_ptr()},
-                                       width, gpu.stream()),
-                   "run the second layer of learners");
-  return out;
+// weight [in, out] as own products read it (kRowGroup): [out, in].
+at::Tensor grouped(const at::Tensor& weight) {
+  return weight.t().reshape({-1, 4, kRowGroup / 8, 2, weight.size(0)}).transpose(1, 2).reshape(weight.t().sizes());
 }
-
-// Ordering saves products and GELU of the learners that do not run, and costs a gate alone, the order and two copies of
-// the tokens. In bfloat16 on an H200 (25,216 tokens of width 768, LibTorch's products) that is 0.07 us for each hidden
-// unit at half the learners, and 63 us: it pays from about 950 units on. In float32 it is an estimate, and not measured
-// for products of our own.
-int64_t least_hidden_to_order(at::ScalarType type) { return at::elementSize(type) <= 2 ? 1024 : 128; }
 
 LearnerWeights converted(const LearnerWeights& w, at::ScalarType type) {
   return {w.w1.to(type), w.b1.to(type), w.w2.to(type), w.b2.defined() ? w.b2.to(type) : w.b2, w.learners, w.activation};
 }
+
+LearnerShape shape_of(const LearnerWeights& w) { return {w.w1.size(0), w.learners, w.w1.size(1) / w.learners}; }
+
+bool has_own_products(const LearnerWeights& weights, at::ScalarType type) {
+  return type == at::kBFloat16 && has_gated_products(shape_of(weights));
+}
+
+// The learners as products read them: w1, b1, w2, sums of b2.
+const std::vector<at::Tensor>& kept_learners(const LearnerWeights& weights, at::ScalarType type, KeptTensors& kept) {
+  return kept.of({weights.w1, weights.b1, weights.w2, weights.b2}, type, [&] {
+    const LearnerWeights as = converted(weights, type);
+    const bool own = has_own_products(weights, type);
+    return std::vector{own ? grouped(as.w1) : as.w1, as.b1, own ? grouped(as.w2) : as.w2, bias_sums(as)};
+  });
+}
+
+// Likewise by products of our own, whose tiles are as long as their tokens ask for. tokens [rows, width]; learners as
+// kept_learners() has them. choice or gate may be null: see place_tokens_on_gpu.
+at::Tensor run_by_own_products(const at::Tensor& tokens, const at::Tensor& choice, const GateOfTokens* gate,
+                               const LearnerWeights& weights, const std::vector<at::Tensor>& learners) {
+  const LearnerShape shape = shape_of(weights);
+  const int64_t count = tokens.size(0), rows = tiled_rows(count, shape.learners);
+  const auto numbers = tokens.options().dtype(at::kInt);
+  const at::Tensor of_tiles = at::zeros({tile_numbers(count, shape.learners)}, numbers),
+                   places = at::empty({rows}, numbers), tiles = at::empty({rows, shape.width}, tokens.options()),
+                   hidden = at::empty({rows, shape.hidden()}, tokens.options()), output = at::empty_like(tokens);
+  const TokenTiles in_tiles{count, shape.learners, of_tiles.mutable_data_ptr<int32_t>(),
+                            places.mutable_data_ptr<int32_t>(), tiles.mutable_data_ptr()};
+  const nn::OnGpu gpu(tokens.device());
+  nn::check_launch(place_tokens_on_gpu(tokens.const_data_ptr(), shape.width,
+                                       choice.defined() ? choice.const_data_ptr<int64_t>() : nullptr, gate, in_tiles,
+                                       output.mutable_data_ptr(), gpu.stream()),
+                   "put tokens in tiles");
+  nn::check_launch(first_layer_on_gpu(in_tiles,
+                                      {.w1 = learners[0].const_data_ptr(),
+                                       .b1 = learners[1].const_data_ptr(),
+                                       .gelu = weights.activation == Activation::kGelu,
+                                       .hidden = hidden.mutable_data_ptr()},
+                                      shape, gpu.stream()),
+                   "run the first layer of learners");
+  const at::Tensor& sums = learners[3];
+  nn::check_launch(second_layer_on_gpu(in_tiles,
+                                       {.hidden = hidden.const_data_ptr(),
+                                        .w2 = learners[2].const_data_ptr(),
+                                        .bias_sums = sums.defined() ? sums.const_data_ptr() : nullptr,
+                                        .output = output.mutable_data_ptr()},
+                                       shape, gpu.stream()),
+                   "run the second layer of learners");
+  return output;
+}
+
+bool fits_one_kernel(const Gate& gate) {
+  return gate.config().depth == 2 && gate.config().hidden <= kMostGateUnits &&
+         gate.last_bias().scalar_type() == at::kFloat;
+}
+
+// A gate as the kernel reads it: w1, b1, the second layer with its bias last.
+const std::vector<at::Tensor>& kept_gate(const Gate& gate, KeptTensors& kept) {
+  const auto layers = gate.layer_parameters();
+  return kept.of(layers, at::kBFloat16, [&] {
+    const int64_t more = quotient_up(layers[0].size(0), int64_t{8}) * 8 - layers[0].size(0);
+    return std::vector{at::constant_pad_nd(layers[0], {0, 0, 0, more}).to(at::kBFloat16), layers[1],
+                       at::cat({layers[2], layers[3].unsqueeze(1)}, 1)};
+  });
+}
+
+// Ordering saves products and GELU of the learners that do not run, and costs a gate alone, the order and two copies of
+// the tokens. In bfloat16 on an H200 (25,216 tokens of width 768, LibTorch's products) that is 0.07 us for each hidden
+// unit at half the learners, and 63 us: it pays from about 950 units on. By products of our own, 384 units took 98 us
+// at half the learners on an H100, and 90 us when all ran there (mixed_on_gpu.h). In float32 it is an estimate.
+int64_t least_hidden_to_order(at::ScalarType type) { return at::elementSize(type) <= 2 ? 1024 : 128; }
 
 }  // namespace
 
@@ -156,15 +197,44 @@ at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor
   const at::ScalarType type = nn::product_type(tokens);
   if (tokens.size(0) == 0) return at::zeros_like(tokens, type);
   const nn::OnGpu gpu(tokens.device());
-  const bool own = type == at::kBFloat16 &&
-                   has_gated_products(weights.w1.size(0), weights.w1.size(1), weights.w1.size(1) / weights.learners);
-  const auto& made = kept.of({weights.w1, weights.b1, weights.w2, weights.b2}, type, [&] {
-    const LearnerWeights as = converted(weights, type);
-    return std::vector{own ? as.w1.t().contiguous() : as.w1, as.b1, own ? as.w2.t().contiguous() : as.w2,
-                       bias_sums(as)};
-  });
+  const auto& made = kept_learners(weights, type, kept);
+  const at::Tensor rows = tokens.to(type).contiguous(), counts = choice.contiguous();
+  if (has_own_products(weights, type)) return run_by_own_products(rows, counts, nullptr, weights, made);
   const LearnerWeights as{made[0], made[1], made[2], {}, weights.learners, weights.activation};
-  return (own ? run_by_gated_products : run_in_order)(tokens.to(type).contiguous(), choice.contiguous(), as, made[3]);
+  return run_in_order(rows, counts, as, made[3]);
+}
+
+GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, KeptSite& kept, const at::Tensor& choice) {
+  const at::ScalarType type = nn::product_type(tokens);
+  const at::Tensor rows = tokens.to(type).reshape({-1, tokens.size(-1)}).contiguous(),  // rounded once for both
+      given = choice.defined() ? choice.reshape({-1}) : choice;
+  if (!has_own_products(site.weights, type) || !fits_one_kernel(site.gate) || rows.size(0) == 0) {
+    const Gate::Decision decision = site.gate.decide(rows.view(tokens.sizes()), site.min_k);
+    const at::Tensor output = run_chosen_learners_on_gpu(rows, given.defined() ? given : decision.choice.reshape({-1}),
+                                                         site.weights, kept.learners);
+    return {output.view(tokens.sizes()), decision.logits, {}, decision.choice};
+  }
+  TORCH_CHECK(!given.defined() || given.numel() == rows.size(0), "one count for each token");
+  const nn::OnGpu gpu(tokens.device());
+  auto sizes = tokens.sizes().slice(0, tokens.dim() - 1).vec();
+  GatedPass pass;
+  pass.choice = at::empty(sizes, tokens.options().dtype(at::kLong));
+  sizes.push_back(site.gate.last_bias().size(0));
+  pass.logits = at::empty(sizes, tokens.options().dtype(at::kFloat));
+  const auto& made = kept_gate(site.gate, kept.gate);
+  const GateOfTokens gate{.units = site.gate.config().hidden,
+                          .allowed = sizes.back(),
+                          .min_k = site.min_k,
+                          .gelu = site.gate.config().activation == Activation::kGelu,
+                          .w1 = made[0].const_data_ptr(),
+                          .b1 = made[1].const_data_ptr<float>(),
+                          .layer = made[2].const_data_ptr<float>(),
+                          .logits = pass.logits.mutable_data_ptr<float>(),
+                          .choice = pass.choice.mutable_data_ptr<int64_t>()};
+  pass.output = run_by_own_products(rows, given.defined() ? given.contiguous() : given, &gate, site.weights,
+                                    kept_learners(site.weights, type, kept.learners))
+                    .view(tokens.sizes());
+  return pass;
 }
 
 }  // namespace acm

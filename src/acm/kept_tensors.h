@@ -43,4 +43,9 @@ class KeptTensors {
   std::vector<at::Tensor> tensors_;
 };
 
+// Those of a site.
+struct KeptSite {
+  KeptTensors learners, gate;
+};
+
 }  // namespace acm

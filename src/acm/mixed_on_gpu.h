@@ -5,9 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "acm/gate.h"
-#include "acm/gated_execution.h"
-#include "acm/kept_tensors.h"
+#include "acm/gated_on_gpu.h"
 
 namespace acm {
 
@@ -15,25 +13,12 @@ namespace acm {
 // where leaving learners out would save no time. Two products carry a site (cuda/mixed_shape.h): the gate's first layer
 // and the output biases stand in the matrices of the learners, so that neither tokens nor outputs are read once more
 // for them, and the gradients of all come out of the same products. Up to three sites of equal shapes that read the
-// same tokens share the first product. Under autocast in its type.
-
-// Of sites that run together all must have equal shapes, and gates of equal settings.
-struct GatedSite {
-  LearnerWeights weights;
-  const Gate& gate;
-  int64_t min_k;
-};
+// same tokens share the first product. Under autocast in its type. Of sites that run together all must have equal
+// shapes, and gates of equal settings.
 
 // Whether the functions below may be used: tokens on a GPU and not in float64, a gate of two layers in float32, at most
 // 16 counts to choose from. Else tensor operations do the same, slower.
 bool mixes_on_gpu(const at::Tensor& tokens, const Gate& gate);
-
-struct GatedPass {
-  at::Tensor output;   // [samples, tokens, width]
-  at::Tensor logits;   // float32 [samples, tokens, allowed], without gradient
-  at::Tensor mixture;  // float32 [samples, tokens, allowed], as straight_through_choice has it; undefined without noise
-  at::Tensor choice;   // int64 [samples, tokens]
-};
 
 // What a training pass adds to what the gates say. keys int64 [sites, samples], on the GPU (nn::token_streams).
 struct ChoiceNoise {

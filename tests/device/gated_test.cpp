@@ -6,10 +6,13 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <set>
 #include <span>
 
 #include "acm/cuda/gated_products.h"
@@ -71,6 +74,54 @@ TEST(TokensOnAGpu, AreGatheredAndScatteredInRowsOfAnyLength) {
   }
 }
 
+// 0 and impossible counts, too.
+TEST(TokensOnAGpu, StandInTilesOfThoseThatRunEquallyMany) {
+  constexpr int64_t kWidth = 288;
+  for (const int64_t tokens : {1, 31, 32, 700, 2100}) {
+    SCOPED_TRACE(tokens);
+    const at::Tensor choice = test::random_choice(tokens, kLearners + 2, 1).sub(1), there = choice.to(test_device());
+    const at::Tensor from = random_tensor({tokens, kWidth}, at::kFloat, 2).to(at::kBFloat16);
+    const auto as_numbers = there.options().dtype(at::kInt);
+    const int64_t rows = tiled_rows(tokens, kLearners);
+    const at::Tensor numbers = at::zeros({tile_numbers(tokens, kLearners)}, as_numbers),
+                     places = at::full({rows}, -2, as_numbers), from_there = from.to(test_device()),
+                     tiles = at::full({rows, kWidth}, 7, from_there.options()), output = at::full_like(from_there, 7);
+    ASSERT_EQ(place_tokens_on_gpu(from_there.const_data_ptr(), kWidth, there.const_data_ptr<int64_t>(), nullptr,
+                                  {tokens, kLearners, numbers.mutable_data_ptr<int32_t>(),
+                                   places.mutable_data_ptr<int32_t>(), tiles.mutable_data_ptr()},
+                                  output.mutable_data_ptr(), stream()),
+              nullptr);
+    const at::Tensor found_numbers = numbers.cpu(), found_places = places.cpu(), found_tiles = tiles.cpu();
+    const auto number = [&](int64_t i) { return int64_t{found_numbers.const_data_ptr<int32_t>()[i]}; };
+    std::vector<int> seen(static_cast<size_t>(tokens));
+    std::set<int64_t> used;
+    for (int64_t count = 1; count <= kLearners; ++count) {
+      ASSERT_EQ(number(count), choice.eq(count).sum().item<int64_t>());
+      for (int64_t i = 0; i < number(count); ++i) {
+        const int64_t tile = number(1 + kLearners + (count - 1) * most_tiles(tokens) + i / kTileTokens) - 1;
+        ASSERT_TRUE(tile >= 0 && tile < number(0)) << tile;
+        used.insert(tile * kLearners + count);  // a tile has one count
+        const int64_t row = tile * kTileTokens + i % kTileTokens, token = found_places[row].item<int64_t>();
+        ASSERT_TRUE(token >= 0 && token < tokens);
+        EXPECT_EQ(choice[token].item<int64_t>(), count);
+        EXPECT_TRUE(found_tiles[row].equal(from[token]));
+        ++seen[static_cast<size_t>(token)];
+      }
+    }
+    EXPECT_EQ(static_cast<int64_t>(used.size()), number(0));
+    EXPECT_LE(number(0) * kTileTokens, rows);
+    for (int64_t token = 0; token < tokens; ++token) {
+      const int64_t count = choice[token].item<int64_t>();
+      const bool tiled = count > 0 && count <= kLearners;
+      EXPECT_EQ(seen[static_cast<size_t>(token)], tiled ? 1 : 0);
+      const at::Tensor row = output[token].cpu();
+      EXPECT_TRUE(tiled        ? row.eq(7).all().item<bool>()
+                  : count == 0 ? row.eq(0).all().item<bool>()
+                               : row.isnan().all().item<bool>());
+    }
+  }
+}
+
 struct GatedCase {
   int64_t learner_width;
   bool output_bias;
@@ -83,14 +134,13 @@ struct GatedCase {
 };
 
 class GatedOnAGpu : public testing::TestWithParam<GatedCase> {};
-INSTANTIATE_TEST_SUITE_P(Shapes, GatedOnAGpu,
-                         testing::Values(GatedCase{3, false, at::kFloat}, GatedCase{3, true, at::kFloat},
-                                         GatedCase{40, false, at::kFloat}, GatedCase{40, true, at::kFloat},
-                                         GatedCase{3, true, at::kBFloat16}, GatedCase{8, true, at::kBFloat16},
-                                         GatedCase{18, false, at::kBFloat16}, GatedCase{260, true, at::kBFloat16},
-                                         GatedCase{66, true, at::kBFloat16, 600},
-                                         GatedCase{20, true, at::kBFloat16, 72, kMostOrdered},
-                                         GatedCase{72, false, at::kBFloat16, 72, 1}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, GatedOnAGpu,
+    testing::Values(GatedCase{3, false, at::kFloat}, GatedCase{3, true, at::kFloat}, GatedCase{40, false, at::kFloat},
+                    GatedCase{40, true, at::kFloat}, GatedCase{3, true, at::kBFloat16},
+                    GatedCase{8, true, at::kBFloat16, 32}, GatedCase{24, false, at::kBFloat16, 32},
+                    GatedCase{264, true, at::kBFloat16, 32}, GatedCase{72, true, at::kBFloat16, 608},
+                    GatedCase{24, true, at::kBFloat16, 96, kMostOrdered}, GatedCase{96, false, at::kBFloat16, 96, 1}));
 
 TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
   const at::NoGradGuard no_grad;
@@ -129,17 +179,81 @@ TEST(GatedOnAGpu, RefusesMoreLearnersThanThereAre) {
 // Where the host does not see the counts; of any GPU others do (Refuses...).
 TEST(GatedOnAGpu, GivesNoNumbersForImpossibleCounts) {
   const at::NoGradGuard no_grad;
-  const auto layer = test::random_layer({16, kLearners, 40, 0, Activation::kGelu, true}, at::kFloat);
+  const auto layer = test::random_layer({32, kLearners, 40, 0, Activation::kGelu, true}, at::kFloat);
   layer->to(test_device());
   const nn::OnGpu gpu(test_device());
-  if (!has_gated_products(16, kLearners * 40, 40)) GTEST_SKIP() << "a GPU of another compute capability than 9.0";
-  const at::Tensor tokens = random_tensor({3, 16}, at::kFloat, 2).to(test_device(), at::kBFloat16);
+  if (!has_gated_products({32, kLearners, 40})) GTEST_SKIP() << "a GPU of another compute capability than 9.0";
+  const at::Tensor tokens = random_tensor({3, 32}, at::kFloat, 2).to(test_device(), at::kBFloat16);
   const at::Tensor choice = at::tensor({2, static_cast<int>(kLearners) + 1, 0}, at::kLong).to(test_device());
   KeptTensors kept;
   const at::Tensor found = run_chosen_learners_on_gpu(tokens, choice, layer->weights(), kept).cpu();
   EXPECT_TRUE(found[1].isnan().all().item<bool>());
   EXPECT_TRUE(found[0].isfinite().all().item<bool>());
   EXPECT_TRUE(found[2].eq(0).all().item<bool>());
+}
+
+struct GateCase {
+  int64_t units, width, allowed;
+  bool gelu;
+  at::ScalarType type = at::kBFloat16;
+};
+
+// By one kernel, or where the gate does not fit, or the type is another, one after the other.
+TEST(GatedOnAGpu, RunsWhatTheGateSaysOrWhatIsGiven) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kSamples = 3, kTokens = 50, kLeast = 1;
+  for (const auto& [units, width, allowed, gelu, type] :
+       {GateCase{1, 32, 2, true}, GateCase{5, 160, 9, true}, GateCase{8, 96, 4, false}, GateCase{16, 768, 16, true},
+        GateCase{19, 64, 3, true}, GateCase{32, 224, 5, true}, GateCase{33, 64, 5, true}, GateCase{5, 40, 5, true},
+        GateCase{5, 64, 5, true, at::kFloat}}) {
+    SCOPED_TRACE(testing::Message() << units << " units, width " << width);
+    const int64_t learners = allowed - 1 + kLeast;
+    const auto layer = test::random_layer({width, learners, 32, kLeast, Activation::kGelu, true}, at::kFloat);
+    Gate gate(width, allowed, {.hidden = units, .activation = gelu ? Activation::kGelu : Activation::kIdentity});
+    gate.initialise(StreamKey(3));
+    gate.layer_parameters()[0].copy_(gate.layer_parameters()[0].to(at::kBFloat16));  // as the kernel reads it
+    const at::Tensor tokens = random_tensor({kSamples, kTokens, width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
+    const at::Tensor logits = gate.forward(tokens);
+    const at::Tensor given = test::random_choice(kSamples * kTokens, learners, 7).view({kSamples, kTokens});
+    const auto expected = [&](const at::Tensor& choice) {
+      return test::masked_reference(*layer, tokens.view({-1, width}), choice.reshape({-1})).view(tokens.sizes());
+    };
+    KeptSite kept;
+    for (const bool gives : {false, true}) {
+      for (torch::nn::Module* module : std::initializer_list<torch::nn::Module*>{&gate, layer.get()})
+        module->to(test_device());
+      const nn::Autocast autocast(test_device(), type == at::kBFloat16);
+      const GatedPass pass = run_gated_on_gpu(tokens.to(test_device()), {layer->weights(), gate, kLeast}, kept,
+                                              gives ? given.to(test_device()) : at::Tensor());
+      for (torch::nn::Module* module : std::initializer_list<torch::nn::Module*>{&gate, layer.get()})
+        module->to(at::kCPU);
+      const at::Tensor found = pass.logits.cpu(), choice = pass.choice.cpu();
+      EXPECT_EQ(pass.output.scalar_type(), type);
+      EXPECT_LT(relative_difference(found, logits), units <= 32 && width % 32 == 0 ? 2e-6 : 1e-2);
+      EXPECT_TRUE(choice.equal(best_class(found, kLeast)));
+      EXPECT_LT(relative_difference(pass.output.cpu().to(at::kFloat), expected(gives ? given : choice)),
+                type == at::kFloat ? 2e-6 : 1e-2);
+    }
+  }
+}
+
+TEST(GatedOnAGpu, ChoosesTheFirstOfTheLargestAndWhatIsNoNumber) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kWidth = 32;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor tokens = random_tensor({1, 3, kWidth}, at::kFloat, 2).to(test_device(), at::kBFloat16);
+  const auto layer = test::random_layer({kWidth, 5, 32, 1, Activation::kGelu, true}, at::kFloat);
+  layer->to(test_device());
+  for (const auto& [logits, best] : std::vector<std::pair<std::vector<float>, int64_t>>{
+           {{1, 1, 1, 1, 1}, 0}, {{0, 2, 1, 2, 0}, 1}, {{0, 9, nan, 1, nan}, 2}, {{-3, -2, -2, -1, -1}, 3}}) {
+    Gate gate(kWidth, 5, {});  // zeros: the logits are the last bias
+    std::copy(logits.begin(), logits.end(), gate.layer_parameters()[3].mutable_data_ptr<float>());
+    gate.to(test_device());
+    KeptSite kept;
+    const nn::Autocast autocast(test_device(), true);
+    const GatedPass pass = run_gated_on_gpu(tokens, {layer->weights(), gate, 1}, kept);
+    EXPECT_TRUE(pass.choice.cpu().eq(best + 1).all().item<bool>());
+  }
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "acm/cuda/gated_products.h"
 
-#include "acm/cuda/token_rows.h"
+#include "acm/cuda/token_tiles.h"
 #include "nn/cuda/gelu.h"
 #include "nn/cuda/hopper.h"
 
@@ -20,58 +20,73 @@ constexpr int kRowsOfBlock = kHalves * kProductRows, kRows = kCluster * kRowsOfB
 constexpr int kColumns = kProductColumns, kColumnsToCopy = kColumns / kCluster;
 constexpr int kThreads = (1 + kMultiplying) * kWarpgroup, kStepsOfTile = kTileDepth / 16;
 constexpr int kLanes = 32, kWarpsOfWarpgroup = kWarpgroup / kLanes;
-constexpr unsigned kAllLanes = 0xffffffff;
 
 struct Stage {
   uint16_t left[kRowsOfBlock * kTileDepth], right[kColumns * kTileDepth];
 };
+// Of each count, how many tiles of the result there are for it and the counts above it.
+struct Schedule {
+  int tiles[kMostLearners + 2];
+};
 struct Shared {
   Stage stages[kStages];
-  uint16_t bias[kMultiplying][kColumns];  // of the first layer, for the tile on which a warpgroup is
   Barrier filled[kStages], freed[kStages];
-  Barrier done[kMultiplying];           // each opens when that warpgroup waits for no more stages of its tile
-  int rows_of_tiles[kMostOrdered + 2];  // how many have tokens that run 0, 1, ... or more learners
+  Barrier done[kMultiplying];  // each opens when that warpgroup waits for no more stages of its tile
+  Schedule schedule;
 };
-// A tile of the result of a cluster, and the most learners that one of its tokens runs. row < 0: there are no more.
+// A tile of the result of a cluster: its first row, how many tokens there are from there on, and how many learners they
+// run. row < 0: there are no more.
 struct Tile {
-  int row, column, count;
+  int row, tokens, column, count;
 };
 
 __device__ int tiles_over(int numbers, int of_tile) { return (numbers + of_tile - 1) / of_tile; }
 
 // What both layers take.
 struct Pass {
-  int rows, learners, learner_width;
-  int inner, outer;  // numbers that are added; columns of the result
-  const int64_t *choice, *order, *sizes;
-  const uint16_t* bias;
-  uint16_t* result;
+  int learners, learner_width;
+  int most_tiles;  // of one count
+  const int32_t *numbers, *places;
+  int inner = 0, outer = 0;  // numbers that are added; columns of the result
+  const uint16_t* bias = nullptr;
+  uint16_t* result = nullptr;
 };
 
-// One thread, before all others read it.
-__device__ void count_rows_of_tiles(const Pass& pass, int* rows_of_tiles) {
-  rows_of_tiles[pass.learners + 1] = 0;
-  int tokens = 0;
-  for (int count = pass.learners; count > 0; --count) {
-    tokens += static_cast<int>(pass.sizes[count]);
-    rows_of_tiles[count] = tiles_over(tokens, kRows);
-  }
-  rows_of_tiles[0] = tiles_over(pass.rows, kRows);
+// Tiles beside one another.
+template <bool kFirst>
+__device__ int tiles_across(const Pass& pass, int count) {
+  return tiles_over(kFirst ? count * pass.learner_width : pass.outer, kColumns);
 }
 
-// The tile of this cluster in that round. Its tiles follow the rows, longer ones first, and every other round goes
-// backwards: so clusters get equally much to do.
+constexpr int kTokens = static_cast<int>(kTileTokens), kTilesOfTokens = kTokens / kRows;
+static_assert(kTokens % kRows == 0);
+
+// One thread, before all others read it.
 template <bool kFirst>
-__device__ Tile tile_of(const Pass& pass, const int* rows_of_tiles, int round) {
+__device__ void make_schedule(const Pass& pass, Schedule& schedule) {
+  int tiles = schedule.tiles[pass.learners + 1] = 0;
+  for (int count = pass.learners; count > 0; --count)
+    schedule.tiles[count] = tiles +=
+        tiles_over(pass.numbers[count], kTokens) * kTilesOfTokens * tiles_across<kFirst>(pass, count);
+}
+
+// The tile of this cluster in that round. Those of most learners come first, and every other round goes backwards: so
+// clusters get equally much to do.
+template <bool kFirst>
+__device__ Tile tile_of(const Pass& pass, const Schedule& schedule, int round) {
   const int clusters = static_cast<int>(gridDim.x) / kCluster, cluster = static_cast<int>(blockIdx.x) / kCluster;
-  int index = round * clusters + (round % 2 == 0 ? cluster : clusters - 1 - cluster);
-  for (int count = pass.learners; count >= (kFirst ? 1 : 0); --count) {
-    const int columns = tiles_over(kFirst ? count * pass.learner_width : pass.outer, kColumns);
-    const int first = rows_of_tiles[count + 1], tiles = (rows_of_tiles[count] - first) * columns;
-    if (index < tiles) return {first + index / columns, index % columns, count};
-    index -= tiles;
+  const int index = round * clusters + (round % 2 == 0 ? cluster : clusters - 1 - cluster);
+  for (int count = pass.learners; count > 0; --count) {
+    if (index >= schedule.tiles[count]) continue;
+    const int of_count = index - schedule.tiles[count + 1], across = tiles_across<kFirst>(pass, count);
+    const int number = of_count / across / kTilesOfTokens, part = of_count / across % kTilesOfTokens;
+    const int place = pass.numbers[1 + pass.learners + (count - 1) * pass.most_tiles + number] - 1;
+    return {.row = place * kTokens + part * kRows,
+            .tokens = pass.numbers[count] - number * kTokens - part * kRows,
+            .column = of_count % across,
+            .count = count};
   }
-  return {-1, 0, 0};
+  return {-1, 0, 0, 0};
 }
 
 template <bool kFirst>
@@ -84,7 +99,7 @@ __device__ int stage_of(unsigned step) { return static_cast<int>(step % kStages)
 __device__ unsigned phase_of(unsigned step) { return step / kStages % 2; }
 
 __device__ int first_row_of_block(const Tile& tile) {
-  return tile.row * kRows + static_cast<int>(block_in_cluster()) * kRowsOfBlock;
+  return tile.row + static_cast<int>(block_in_cluster()) * kRowsOfBlock;
 }
 
 // One thread: has the tiles of both factors copied, step after step.
@@ -93,7 +108,7 @@ __device__ void copy_factors(const Pass& pass, const Tiles& left, const Tiles& r
   const int first_column = static_cast<int>(block_in_cluster()) * kColumnsToCopy;
   unsigned now = 0;
   for (int round = 0;; ++round) {
-    const Tile tile = tile_of<kFirst>(pass, shared.rows_of_tiles, round);
+    const Tile tile = tile_of<kFirst>(pass, shared.schedule, round);
     if (tile.row < 0) return;
     const int steps = steps_of<kFirst>(pass, tile);
     for (int step = 0; step < steps; ++step, ++now) {
@@ -122,111 +137,82 @@ __device__ void multiply_stage(const Stage& stage, Sums& sums) {
   commit_products();
 }
 
-// What a thread knows of one of its four rows: where it writes to the tile's row, nullptr: nowhere; how many learners
-// the token runs, -1: an impossible number.
-struct Row {
-  uint16_t* to;
-  int count;
-};
-using Rows = Row[kHalves][2];
+// Where a thread's rows of a tile go: rows of the result; negative: nowhere.
+using Rows = int[kHalves][2];
 
 template <bool kFirst>
-__device__ Row row_at(const Pass& pass, const Tile& tile, int row) {
-  if (row >= pass.rows) return {nullptr, 0};
-  const int64_t token = pass.order[row], count = pass.choice[token];
-  return {pass.result + (kFirst ? row : token) * pass.outer + tile.column * kColumns,
-          count >= 0 && count <= pass.learners ? static_cast<int>(count) : -1};
-}
-
-// One warpgroup: what it needs to know at the end of a tile, while the other's products are under way.
-template <bool kFirst>
-__device__ void read_ahead(const Pass& pass, const Tile& tile, int warpgroup, Rows& rows, uint16_t* bias) {
+__device__ void find_rows(const Pass& pass, const Tile& tile, Rows& rows) {
   const int thread = static_cast<int>(threadIdx.x) % kWarpgroup;
-  const int first_row = first_row_of_block(tile) + thread / kLanes * 16 + thread % kLanes / 4;
+  const int first = first_row_of_block(tile) + thread / kLanes * 16 + thread % kLanes / 4;
 #pragma unroll
   for (int half = 0; half < kHalves; ++half)
 #pragma unroll
-    for (int i = 0; i < 2; ++i) rows[half][i] = row_at<kFirst>(pass, tile, first_row + half * kProductRows + 8 * i);
-  if constexpr (kFirst) {
-    wait_for_warpgroup(warpgroup);  // all are done with the last tile's
-    for (int i = thread; i < kColumns; i += kWarpgroup) {
-      const int column = tile.column * kColumns + i;
-      bias[i] = column < pass.outer ? pass.bias[column] : 0;
+    for (int i = 0; i < 2; ++i) {
+      const int row = first + half * kProductRows + 8 * i;
+      rows[half][i] = kFirst ? row : row < tile.row + tile.tokens ? pass.places[row] : -1;
     }
-    wait_for_warpgroup(warpgroup);
-  }
 }
 
 __device__ float2 numbers_of(uint32_t pair) {
   return {__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000)};
 }
-__device__ uint32_t pair_at(const uint16_t* numbers, int64_t first) {
-  return *reinterpret_cast<const uint32_t*>(numbers + first);
+// Eight numbers, 16 bytes.
+struct Eight {
+  uint32_t pairs[4];
+};
+__device__ Eight eight_at(const uint16_t* numbers) {
+  const uint4 all = *reinterpret_cast<const uint4*>(numbers);
+  return {{all.x, all.y, all.z, all.w}};
+}
+__device__ void write_eight(const Eight& numbers, uint16_t* to) {
+  *reinterpret_cast<uint4*>(to) = {numbers.pairs[0], numbers.pairs[1], numbers.pairs[2], numbers.pairs[3]};
 }
 
-// Of four neighbours, each with four words: word i of the n-th becomes word n of the i-th.
-__device__ void exchange(uint32_t (&words)[4]) {
-  const unsigned lane = threadIdx.x % 4;
-#pragma unroll
-  for (int distance = 2; distance > 0; distance /= 2) {
-    const bool upper = (lane & distance) != 0;
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      const int low = distance == 2 ? i : 2 * i, high = low + distance;
-      const uint32_t other = __shfl_xor_sync(kAllLanes, upper ? words[low] : words[high], distance);
-      (upper ? words[low] : words[high]) = other;
-    }
-  }
-}
-
-// Two numbers of the result as they are written: the sums and what is added to them. units: how many the token has from
-// the first of them on, an even number.
-template <bool kFirst, bool kGelu>
-__device__ uint32_t finished(float2 sum, uint32_t added, const Row& row, int units) {
+// Two numbers of the result as they are written, from their sums and what is added to these.
+template <bool kGelu>
+__device__ uint32_t finished(float first_sum, float second_sum, uint32_t added) {
   const float2 more = numbers_of(added);
-  const float first = sum.x + more.x, second = sum.y + more.y;
-  if constexpr (!kFirst) return row.count < 0 ? 0x7fc07fc0 : bfloat16_pair(first, second);  // NaN, twice
-  const uint32_t pair =
-      kGelu ? bfloat16_pair(nn::gelu_value(first), nn::gelu_value(second)) : bfloat16_pair(first, second);
-  return units > 0 ? pair : 0;
+  const float first = first_sum + more.x, second = second_sum + more.y;
+  return kGelu ? bfloat16_pair(nn::gelu_value(first), nn::gelu_value(second)) : bfloat16_pair(first, second);
 }
 
-// One warpgroup: its tile. Threads exchange what they have, so that each writes 16 bytes. bias [kColumns]: of the tile.
+// Of every kRowGroup columns of a tile a thread has eight side by side.
+constexpr int kGroup = static_cast<int>(kRowGroup), kGroups = kColumns / kGroup;
+__device__ int first_column(const Tile& tile, int group) {
+  return tile.column * kColumns + group * kGroup + static_cast<int>(threadIdx.x) % 4 * 8;
+}
+
+// What a thread adds to its sums of a group.
+template <bool kFirst>
+__device__ Eight added_to(const Pass& pass, const Tile& tile, int group) {
+  const int column = first_column(tile, group);
+  if (!pass.bias || column >= pass.outer) return {};
+  return eight_at(pass.bias + (kFirst ? 0 : static_cast<int64_t>(tile.count - 1) * pass.outer) + column);
+}
+
+// One warpgroup: its tile. added: that of the first group; the next is read while one is at work.
 template <bool kFirst, bool kGelu>
-__device__ void write_tile(const Pass& pass, const Tile& tile, const Rows& rows, const uint16_t* bias,
-                           const Sums& sums) {
-  constexpr int kPieces = 4, kPieceColumns = 8;  // of 8 columns, which a thread has two of each
-  const int lane = static_cast<int>(threadIdx.x) % 4, tile_column = tile.column * kColumns;
+__device__ void write_tile(const Pass& pass, const Tile& tile, const Rows& rows, Eight added, const Sums& sums) {
 #pragma unroll
-  for (int group = 0; group < kColumns / (kPieces * kPieceColumns); ++group) {
-    const int first = group * kPieces * kPieceColumns;
-    uint32_t added[kPieces] = {};
-#pragma unroll
-    for (int piece = 0; kFirst && piece < kPieces; ++piece)
-      added[piece] = pair_at(bias, first + piece * kPieceColumns + lane * 2);
+  for (int group = 0; group < kGroups; ++group) {
+    const int column = first_column(tile, group);
+    const Eight next = group + 1 < kGroups ? added_to<kFirst>(pass, tile, group + 1) : Eight{};
+    const bool runs = !kFirst || column < tile.count * pass.learner_width;  // else zeros: the second layer reads them
 #pragma unroll
     for (int half = 0; half < kHalves; ++half)
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
-        const Row& row = rows[half][i];
-        const int units = row.count * pass.learner_width - tile_column - lane * 2;
-        uint32_t words[kPieces];
+        Eight result{};
 #pragma unroll
-        for (int piece = 0; piece < kPieces; ++piece) {
-          const int at = (group * kPieces + piece) * 4 + i * 2, column = first + piece * kPieceColumns;
-          if (!kFirst && pass.bias)
-            added[piece] = row.count > 0 && tile_column + column < pass.outer
-                               ? pair_at(pass.bias, static_cast<int64_t>(row.count - 1) * pass.outer + tile_column +
-                                                        column + lane * 2)
-                               : 0;
-          words[piece] =
-              finished<kFirst, kGelu>({sums[half][at], sums[half][at + 1]}, added[piece], row, units - column);
+        for (int piece = 0; piece < 4; ++piece) {
+          const int at = (group * 4 + piece) * 4 + i * 2;
+          if (runs) result.pairs[piece] = finished<kGelu>(sums[half][at], sums[half][at + 1], added.pairs[piece]);
         }
-        exchange(words);
-        const int column = first + lane * kPieceColumns;
-        if (row.to != nullptr && tile_column + column < pass.outer)
-          *reinterpret_cast<uint4*>(row.to + column) = {words[0], words[1], words[2], words[3]};
+        const int row = rows[half][i];
+        if (row >= 0 && column < pass.outer)
+          write_eight(result, pass.result + static_cast<int64_t>(row) * pass.outer + column);
       }
+    added = next;
   }
 }
 
@@ -250,7 +236,7 @@ template <bool kFirst, bool kGelu>
 __device__ void multiply_tiles(const Pass& pass, int warpgroup, Shared& shared) {
   unsigned now = 0;
   for (int round = 0;; ++round) {
-    const Tile tile = tile_of<kFirst>(pass, shared.rows_of_tiles, round);
+    const Tile tile = tile_of<kFirst>(pass, shared.schedule, round);
     if (tile.row < 0) return;
     const int steps = steps_of<kFirst>(pass, tile);
     if (round % kMultiplying != warpgroup) {
@@ -258,7 +244,7 @@ __device__ void multiply_tiles(const Pass& pass, int warpgroup, Shared& shared) 
       continue;
     }
     Rows rows;
-    read_ahead<kFirst>(pass, tile, warpgroup, rows, shared.bias[warpgroup]);
+    find_rows<kFirst>(pass, tile, rows);
     Sums sums;
 #pragma unroll
     for (auto& half : sums)
@@ -272,11 +258,12 @@ __device__ void multiply_tiles(const Pass& pass, int warpgroup, Shared& shared) 
       if (step > 0) free_stage(shared, now - 1);
     }
     let_other(shared, warpgroup);
+    const Eight added = added_to<kFirst>(pass, tile, 0);  // while the last products are under way
     wait_for_products<0>();
 #pragma unroll
     for (auto& half : sums) sums_are_there(half);
     if (steps > 0) free_stage(shared, now - 1);
-    write_tile<kFirst, kGelu>(pass, tile, rows, shared.bias[warpgroup], sums);
+    write_tile<kFirst, kGelu>(pass, tile, rows, added, sums);
   }
 }
 
@@ -291,8 +278,9 @@ __global__ void __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster)
     }
     for (Barrier& done : shared.done) done.init(kWarpsOfWarpgroup);
     publish_barriers();
-    count_rows_of_tiles(pass, shared.rows_of_tiles);
   }
+  nn::wait_for_work_before();
+  if (threadIdx.x == 0) make_schedule<kFirst>(pass, shared.schedule);
   wait_for_cluster();
   const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroup;
   if (warpgroup == kMultiplying) {
@@ -305,23 +293,18 @@ __global__ void __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster)
   wait_for_cluster();  // none ends while another may still fill or free its stages
 }
 
-Pass pass_of(const TokensInOrder& of, int64_t inner, int64_t outer, const void* bias, void* result) {
-  return {.rows = static_cast<int>(of.rows),
-          .learners = static_cast<int>(of.learners),
-          .learner_width = static_cast<int>(of.learner_width),
-          .inner = static_cast<int>(inner),
-          .outer = static_cast<int>(outer),
-          .choice = of.choice,
-          .order = of.order,
-          .sizes = of.sizes,
-          .bias = static_cast<const uint16_t*>(bias),
-          .result = static_cast<uint16_t*>(result)};
+Pass pass_of(const TokenTiles& of, const LearnerShape& shape) {
+  return {.learners = static_cast<int>(shape.learners),
+          .learner_width = static_cast<int>(shape.learner_width),
+          .most_tiles = static_cast<int>(most_tiles(of.tokens)),
+          .numbers = of.numbers,
+          .places = of.places};
 }
 
 template <bool kFirst, bool kGelu>
-const char* run(const Pass& pass, const void* left, const void* right, void* stream) {
+const char* run(const Pass& pass, const void* left, int64_t rows, const void* right, void* stream) {
   Tiles left_tiles, right_tiles;
-  const char* failure = tiles_of(left, pass.rows, pass.inner, kRowsOfBlock, &left_tiles);
+  const char* failure = tiles_of(left, rows, pass.inner, kRowsOfBlock, &left_tiles);
   if (!failure) failure = tiles_of(right, pass.outer, pass.inner, kColumnsToCopy, &right_tiles);
   if (failure) return failure;
   return launch_everywhere(multiply_gated<kFirst, kGelu>, kThreads, sizeof(Shared), stream, pass, left_tiles,
@@ -330,18 +313,29 @@ const char* run(const Pass& pass, const void* left, const void* right, void* str
 
 }  // namespace
 
-bool has_gated_products(int64_t width, int64_t hidden, int64_t learner_width) {
-  return width % 8 == 0 && hidden % 8 == 0 && learner_width % 2 == 0 && on_hopper();
+bool has_gated_products(const LearnerShape& shape) {
+  return shape.width % kRowGroup == 0 && shape.hidden() % kRowGroup == 0 && shape.learner_width % 8 == 0 &&
+         shape.width <= kMostTokenWidth && shape.learners <= kMostLearners && on_hopper();
 }
 
-const char* first_layer_on_gpu(const TokensInOrder& of, const FirstLayer& layer, int64_t width, void* stream) {
-  const Pass pass = pass_of(of, width, of.hidden(), layer.b1, layer.hidden);
-  return (layer.gelu ? run<true, true> : run<true, false>)(pass, layer.tokens, layer.w1, stream);
+const char* first_layer_on_gpu(const TokenTiles& of, const FirstLayer& layer, const LearnerShape& shape, void* stream) {
+  Pass pass = pass_of(of, shape);
+  pass.inner = static_cast<int>(shape.width);
+  pass.outer = static_cast<int>(shape.hidden());
+  pass.bias = static_cast<const uint16_t*>(layer.b1);
+  pass.result = static_cast<uint16_t*>(layer.hidden);
+  return (layer.gelu ? run<true, true> : run<true, false>)(pass, of.rows, tiled_rows(of.tokens, of.learners), layer.w1,
+                                                           stream);
 }
 
-const char* second_layer_on_gpu(const TokensInOrder& of, const SecondLayer& layer, int64_t width, void* stream) {
-  return run<false, false>(pass_of(of, of.hidden(), width, layer.bias_sums, layer.output), layer.hidden, layer.w2,
-                           stream);
+const char* second_layer_on_gpu(const TokenTiles& of, const SecondLayer& layer, const LearnerShape& shape,
+                                void* stream) {
+  Pass pass = pass_of(of, shape);
+  pass.inner = static_cast<int>(shape.hidden());
+  pass.outer = static_cast<int>(shape.width);
+  pass.bias = static_cast<const uint16_t*>(layer.bias_sums);
+  pass.result = static_cast<uint16_t*>(layer.output);
+  return run<false, false>(pass, layer.hidden, tiled_rows(of.tokens, of.learners), layer.w2, stream);
 }
 
 }  // namespace acm

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "acm/cuda/token_tiles.h"
+
 namespace acm {
 
 // The two layers of the learners on a GPU of compute capability 9.0, in bfloat16: each is a product of all tokens, in
@@ -9,35 +11,35 @@ namespace acm {
 // the GPU; rows stand behind one another without gaps. Each function puts its work on the stream and gives what CUDA
 // says of that, or nullptr.
 
-// Whether the GPU can, and width and hidden units are multiples of eight, those of a learner of two.
-bool has_gated_products(int64_t width, int64_t hidden, int64_t learner_width);
+// Of every kRowGroup rows of w1 and of w2, row 8 l + 2 p + e (l, p < 4, e < 2) stands at place 8 p + 2 l + e. A thread
+// has columns 8 p + 2 l + e of a product, for one l; so they are eight side by side, and it writes them at once.
+inline constexpr int64_t kRowGroup = 32;
 
-// Which tokens run how many of the learners: `order` and `sizes` as of order_on_gpu.
-struct TokensInOrder {
-  int64_t rows;
-  const int64_t *choice, *order, *sizes;  // [rows], [rows], [learners + 2]
-  int64_t learners, learner_width;
+struct LearnerShape {
+  int64_t width, learners, learner_width;
   constexpr int64_t hidden() const { return learners * learner_width; }
 };
+// Whether the GPU can, width and hidden units are multiples of kRowGroup, those of a learner of eight, and tokens can
+// stand in tiles.
+bool has_gated_products(const LearnerShape& shape);
 
-// What follows is bfloat16.
+// What follows is bfloat16; `rows` are those of the tiles.
 struct FirstLayer {
-  const void* tokens;  // [rows, width], in the order
-  const void* w1;      // [hidden, width]
-  const void* b1;      // [hidden]
-  bool gelu;           // else the identity
-  void* hidden;  // [rows, hidden]: of each token the units of the learners it runs, and zeros where another of its tile
-                 // has units
+  const void* w1;  // [hidden, width], rows as kRowGroup says
+  const void* b1;  // [hidden]
+  bool gelu;       // else the identity
+  void* hidden;    // [rows, hidden]: of each token the units of the learners it runs, the rest is not set
 };
-const char* first_layer_on_gpu(const TokensInOrder& of, const FirstLayer& layer, int64_t width, void* stream);
+const char* first_layer_on_gpu(const TokenTiles& of, const FirstLayer& layer, const LearnerShape& shape, void* stream);
 
-// The sums of the learners that run, at the tokens' own places; NaN for a token of an impossible count.
+// The sums of the learners that run, at the tokens' own places.
 struct SecondLayer {
   const void* hidden;     // as above
-  const void* w2;         // [width, hidden]
+  const void* w2;         // [width, hidden], rows as kRowGroup says
   const void* bias_sums;  // [learners, width], what the first 1, 2, ... add; or nullptr
-  void* output;           // [rows, width]
+  void* output;           // [tokens, width]; rows of tokens that stand in no tile stay
 };
-const char* second_layer_on_gpu(const TokensInOrder& of, const SecondLayer& layer, int64_t width, void* stream);
+const char* second_layer_on_gpu(const TokenTiles& of, const SecondLayer& layer, const LearnerShape& shape,
+                                void* stream);
 
 }  // namespace acm

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "nn/cuda/launch.h"
+
 namespace acm::nn::hopper {
 
 // What GPUs of compute capability 9.0, and no others, have for products of matrices: tiles of a matrix that come into
@@ -102,6 +104,23 @@ __device__ inline void copy_tile_to_all(const Tiles& tiles, int first_row, int f
       : "memory");
 }
 
+// Starts the copy of so many bytes, a multiple of 16, from memory.
+__device__ inline void copy_to_shared(void* to, const void* from, unsigned bytes, Barrier& filled) {
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+                   shared_address(to)),
+               "l"(from), "r"(bytes), "r"(shared_address(&filled))
+               : "memory");
+}
+// And to memory, of what copies brought. A thread waits until shared memory is read, at the latest at its end.
+__device__ inline void copy_from_shared(void* to, const void* from, unsigned bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(shared_address(from)),
+               "r"(bytes)
+               : "memory");
+}
+__device__ inline void wait_for_copies_from_shared() {
+  asm volatile("cp.async.bulk.commit_group; cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
 __device__ inline unsigned block_in_cluster() {
   unsigned rank;
   asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
@@ -193,23 +212,28 @@ inline bool on_hopper() {
          minor == 0;
 }
 
-// Puts on the stream a kernel of clusters whose blocks stay, one on each multiprocessor, each with `shared` bytes of
-// such memory. Gives what CUDA says, or nullptr.
+// Puts on the stream a kernel with so many bytes of shared memory; it begins during the work before it (launch.h).
+// Gives what CUDA says, or nullptr.
+template <class... Parameters, class... Arguments>
+const char* launch_with_shared(cudaLaunchConfig_t config, size_t shared, void (*kernel)(Parameters...),
+                               const Arguments&... arguments) {
+  const cudaError_t code =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+  if (code != cudaSuccess) return cudaGetErrorString(code);
+  config.dynamicSmemBytes = shared;
+  return launch(config, Begin::kDuringWorkBefore, kernel, arguments...);
+}
+
+// The same with clusters whose blocks stay, one on each multiprocessor.
 template <class... Parameters, class... Arguments>
 const char* launch_everywhere(void (*kernel)(Parameters...), unsigned threads, size_t shared, void* stream,
                               const Arguments&... arguments) {
   int device = 0, processors = 0;
-  cudaLaunchConfig_t config{};
   cudaError_t code = cudaGetDevice(&device);
   if (code == cudaSuccess) code = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (code == cudaSuccess)
-    code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-  config.gridDim = dim3(static_cast<unsigned>(processors / kCluster * kCluster));
-  config.blockDim = dim3(threads);
-  config.dynamicSmemBytes = shared;
-  config.stream = static_cast<cudaStream_t>(stream);
-  if (code == cudaSuccess) code = cudaLaunchKernelEx(&config, kernel, arguments...);
-  return code == cudaSuccess ? nullptr : cudaGetErrorString(code);
+  if (code != cudaSuccess) return cudaGetErrorString(code);
+  const int blocks = processors / kCluster * kCluster;
+  return launch_with_shared(blocks_for(blocks, 1, threads, stream), shared, kernel, arguments...);
 }
 
 }  // namespace acm::nn::hopper

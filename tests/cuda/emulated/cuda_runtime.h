@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <bit>
 #include <cmath>
@@ -40,9 +41,18 @@ struct alignas(16) uint4 {
 using cudaStream_t = void*;
 enum cudaError_t { cudaSuccess, cudaErrorInvalidConfiguration };
 inline const char* cudaGetErrorString(cudaError_t) { return "invalid configuration argument"; }
+enum { cudaLaunchAttributeProgrammaticStreamSerialization };
+struct cudaLaunchAttribute {
+  int id;
+  struct {
+    int programmaticStreamSerializationAllowed;
+  } val;
+};
 struct cudaLaunchConfig_t {
   dim3 gridDim, blockDim;
   cudaStream_t stream = nullptr;
+  cudaLaunchAttribute* attrs = nullptr;
+  unsigned numAttrs = 0;
 };
 
 namespace emulated {
@@ -81,6 +91,17 @@ inline unsigned __shfl_xor_sync(unsigned lanes, unsigned value, int lane_mask) {
   return std::bit_cast<unsigned>(__shfl_xor_sync(lanes, std::bit_cast<float>(value), lane_mask));
 }
 
+inline int __shfl_sync(unsigned, int value, int lane) {
+  const unsigned thread = threadIdx.x;
+  auto& warp = emulated::block->warps[thread / emulated::kWarp];
+  emulated::block->shuffled[thread] = std::bit_cast<float>(value);
+  warp.arrive_and_wait();
+  const float other =
+      emulated::block->shuffled[thread / emulated::kWarp * emulated::kWarp + static_cast<unsigned>(lane)];
+  warp.arrive_and_wait();
+  return std::bit_cast<int>(other);
+}
+
 inline unsigned __ballot_sync(unsigned, bool value) {
   const unsigned first = threadIdx.x / emulated::kWarp * emulated::kWarp;
   auto& warp = emulated::block->warps[threadIdx.x / emulated::kWarp];
@@ -93,6 +114,22 @@ inline unsigned __ballot_sync(unsigned, bool value) {
   return all;
 }
 inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline int __ffs(int bits) { return bits == 0 ? 0 : std::countr_zero(static_cast<unsigned>(bits)) + 1; }
+
+// Which lanes have the same value.
+inline unsigned __match_any_sync(unsigned lanes, int value) {
+  unsigned all = 0;
+  for (int distance = 0; distance < static_cast<int>(emulated::kWarp); ++distance) {
+    const unsigned lane = threadIdx.x % emulated::kWarp ^ static_cast<unsigned>(distance);
+    all |= static_cast<unsigned>(__shfl_xor_sync(lanes, static_cast<unsigned>(value), distance) ==
+                                 static_cast<unsigned>(value))
+           << lane;
+  }
+  return all;
+}
+
+inline int atomicAdd(int* to, int more) { return std::atomic_ref(*to).fetch_add(more); }
+inline int atomicExch(int* to, int value) { return std::atomic_ref(*to).exchange(value); }
 
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),

@@ -9,7 +9,10 @@
 #include <barrier>
 #include <condition_variable>
 #include <cstdint>
+#include <cstring>
 #include <mutex>
+
+#include "nn/cuda/launch.h"
 
 namespace acm::nn::hopper {
 
@@ -65,6 +68,21 @@ inline void copy_tile_to_all(const Tiles& tiles, int first_row, int first_column
   copy_tile(tiles, first_row, first_column, to, filled);
 }
 
+inline void copy_to_shared(void* to, const void* from, unsigned bytes, Barrier& filled) {
+  TORCH_CHECK(
+      reinterpret_cast<uintptr_t>(to) % 16 == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0 && bytes % 16 == 0,
+      "bytes are copied by multiples of 16");
+  std::memcpy(to, from, bytes);
+  filled.came(bytes);
+}
+inline void copy_from_shared(void* to, const void* from, unsigned bytes) {
+  TORCH_CHECK(
+      reinterpret_cast<uintptr_t>(to) % 16 == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0 && bytes % 16 == 0,
+      "bytes are copied by multiples of 16");
+  std::memcpy(to, from, bytes);
+}
+inline void wait_for_copies_from_shared() {}
+
 inline unsigned block_in_cluster() { return 0; }
 inline void wait_for_cluster() { __syncthreads(); }
 inline void wait_for_warpgroup(int which) {
@@ -101,21 +119,27 @@ inline uint32_t bfloat16_pair(float first, float second) {
   return c10::BFloat16(first).x | static_cast<uint32_t>(c10::BFloat16(second).x) << 16;
 }
 
+constexpr size_t kMostShared = 227 * 1024;
 template <class Shared>
 Shared& shared_memory() {
-  alignas(1024) static unsigned char memory[sizeof(Shared)];
+  alignas(1024) static unsigned char memory[kMostShared];
   return *reinterpret_cast<Shared*>(memory);
 }
 
 inline bool on_hopper() { return true; }
 
 template <class... Parameters, class... Arguments>
-const char* launch_everywhere(void (*kernel)(Parameters...), unsigned threads, size_t, void* stream,
+const char* launch_with_shared(const cudaLaunchConfig_t& config, size_t shared, void (*kernel)(Parameters...),
+                               const Arguments&... arguments) {
+  if (shared > kMostShared) return "invalid argument";
+  return launch(config, Begin::kDuringWorkBefore, kernel, arguments...);
+}
+
+template <class... Parameters, class... Arguments>
+const char* launch_everywhere(void (*kernel)(Parameters...), unsigned threads, size_t shared, void* stream,
                               const Arguments&... arguments) {
-  constexpr unsigned kProcessors = 2;
-  cudaLaunchConfig_t config{dim3(kProcessors), dim3(threads), stream};
-  const cudaError_t code = cudaLaunchKernelEx(&config, kernel, arguments...);
-  return code == cudaSuccess ? nullptr : cudaGetErrorString(code);
+  constexpr int64_t kProcessors = 2;
+  return launch_with_shared(blocks_for(kProcessors, 1, threads, stream), shared, kernel, arguments...);
 }
 
 }  // namespace acm::nn::hopper
