@@ -178,10 +178,11 @@ const std::vector<at::Tensor>& kept_gate(const Gate& gate, KeptTensors& kept) {
   });
 }
 
-// Ordering saves products and GELU of the learners that do not run, and costs a gate alone, the order and two copies of
-// the tokens. In bfloat16 on an H200 (25,216 tokens of width 768, LibTorch's products) that is 0.07 us for each hidden
-// unit at half the learners, and 63 us: it pays from about 950 units on. By products of our own, 384 units took 98 us
-// at half the learners on an H100, and 90 us when all ran there (mixed_on_gpu.h). In float32 it is an estimate.
+// Ordering saves products and GELU of the learners that do not run. By LibTorch's products, in bfloat16 on an H200
+// (25,216 tokens of width 768), that is 0.07 us for each hidden unit at half the learners, and costs 63 us for a gate
+// alone, the order and two copies of the tokens: it pays from about 950 units on. By products of our own, on an H100,
+// 384 units took 98 us so, and 90 us when all ran (mixed_on_gpu.h); where they begin to pay was not measured, and in
+// float32 it is an estimate.
 int64_t least_hidden_to_order(at::ScalarType type) { return at::elementSize(type) <= 2 ? 1024 : 128; }
 
 }  // namespace
@@ -205,6 +206,7 @@ at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor
 }
 
 GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, KeptSite& kept, const at::Tensor& choice) {
+  const nn::OnGpu gpu(tokens.device());
   const at::ScalarType type = nn::product_type(tokens);
   const at::Tensor rows = tokens.to(type).reshape({-1, tokens.size(-1)}).contiguous(),  // rounded once for both
       given = choice.defined() ? choice.reshape({-1}) : choice;
@@ -215,7 +217,6 @@ GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, Kept
     return {output.view(tokens.sizes()), decision.logits, {}, decision.choice};
   }
   TORCH_CHECK(!given.defined() || given.numel() == rows.size(0), "one count for each token");
-  const nn::OnGpu gpu(tokens.device());
   auto sizes = tokens.sizes().slice(0, tokens.dim() - 1).vec();
   GatedPass pass;
   pass.choice = at::empty(sizes, tokens.options().dtype(at::kLong));

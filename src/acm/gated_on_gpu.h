@@ -31,7 +31,8 @@ at::Tensor run_chosen_learners_on_gpu(const at::Tensor& tokens, const at::Tensor
                                       KeptTensors& kept);
 
 // A gate and what it chooses, or the learners that `choice` (int64 [samples, tokens]) says in the place of that. Where
-// products of our own run and the gate has two layers and few units, it is one kernel with what puts tokens in order.
+// products of our own run and the gate has two layers and few units, it is one kernel with what puts tokens in order;
+// its sums are then float32, where run_gate_on_gpu() and phase 3 round hidden units to the products' type.
 GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, KeptSite& kept,
                            const at::Tensor& choice = {});
 

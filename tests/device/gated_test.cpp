@@ -1,6 +1,7 @@
 // Gated execution by the kernels for GPUs: on a GPU, or on the CPU where they are built without CUDA (emulated/).
 #include "acm/gated_on_gpu.h"
 
+#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -11,6 +12,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <memory>
 #include <numeric>
 #include <set>
 #include <span>
@@ -33,6 +36,16 @@ using test::relative_difference;
 constexpr int64_t kLearners = 4;
 
 void* stream() { return nn::OnGpu(test_device()).stream(); }
+
+// While it lives, what at::empty() gives is NaN (or the largest integer): memory that must not matter then does where
+// it does.
+class NothingIsZeroByChance {
+ public:
+  NothingIsZeroByChance() { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true); }
+  ~NothingIsZeroByChance() { at::globalContext().setDeterministicAlgorithms(false, false); }
+  NothingIsZeroByChance(const NothingIsZeroByChance&) = delete;
+  NothingIsZeroByChance& operator=(const NothingIsZeroByChance&) = delete;
+};
 
 TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
   for (const int64_t rows : {1, 5, 1024, 1025, 2100}) {
@@ -144,6 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
   const at::NoGradGuard no_grad;
+  const NothingIsZeroByChance nan;
   const GatedCase shape = GetParam();
   const int64_t rows = test_device().is_cpu() ? 300 : 9000;  // a block of a large GPU then gets several tiles
   for (const Activation activation : {Activation::kGelu, Activation::kIdentity}) {
@@ -158,10 +172,13 @@ TEST_P(GatedOnAGpu, EqualsTheMaskedReference) {
       layer->to(test_device(), at::kFloat);
       KeptTensors kept;
       const nn::Autocast autocast(test_device(), shape.type == at::kBFloat16);
-      const at::Tensor found =
-          run_chosen_learners_on_gpu(tokens.to(test_device()), choice.to(test_device()), layer->weights(), kept);
+      const auto run = [&] {
+        return run_chosen_learners_on_gpu(tokens.to(test_device()), choice.to(test_device()), layer->weights(), kept);
+      };
+      const at::Tensor found = run();
       EXPECT_EQ(found.scalar_type(), shape.type);
       EXPECT_LE(relative_difference(found.cpu().to(at::kDouble), expected), shape.type == at::kFloat ? 1e-6 : 1e-2);
+      EXPECT_TRUE(run().equal(found));  // in whichever order blocks come
     }
   }
 }
@@ -193,66 +210,110 @@ TEST(GatedOnAGpu, GivesNoNumbersForImpossibleCounts) {
 }
 
 struct GateCase {
-  int64_t units, width, allowed;
-  bool gelu;
+  int64_t units, width, learners, least = 1, depth = 2;
+  bool gelu = true;
   at::ScalarType type = at::kBFloat16;
+  bool is_one_kernel() const { return units <= 32 && width % 32 == 0 && depth == 2 && type == at::kBFloat16; }
+  friend std::ostream& operator<<(std::ostream& to, const GateCase& c) {
+    return to << c.units << " units, width " << c.width << ", " << c.learners << " learners, depth " << c.depth;
+  }
 };
 
 // By one kernel, or where the gate does not fit, or the type is another, one after the other.
-TEST(GatedOnAGpu, RunsWhatTheGateSaysOrWhatIsGiven) {
+class GateOnAGpu : public testing::TestWithParam<GateCase> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, GateOnAGpu,
+                         testing::Values(GateCase{1, 32, 2}, GateCase{5, 160, 8, 0}, GateCase{8, 96, 4, 1, 2, false},
+                                         GateCase{16, 768, 16, 0}, GateCase{19, 64, 3}, GateCase{32, 224, 5},
+                                         GateCase{32, 3072, 3}, GateCase{33, 64, 5}, GateCase{5, 40, 5},
+                                         GateCase{5, 64, 5, 1, 1}, GateCase{5, 64, 5, 1, 3},
+                                         GateCase{5, 64, 5, 1, 2, true, at::kFloat}));
+
+TEST_P(GateOnAGpu, RunsWhatItSaysOrWhatIsGiven) {
   const at::NoGradGuard no_grad;
-  constexpr int64_t kSamples = 3, kTokens = 50, kLeast = 1;
-  for (const auto& [units, width, allowed, gelu, type] :
-       {GateCase{1, 32, 2, true}, GateCase{5, 160, 9, true}, GateCase{8, 96, 4, false}, GateCase{16, 768, 16, true},
-        GateCase{19, 64, 3, true}, GateCase{32, 224, 5, true}, GateCase{33, 64, 5, true}, GateCase{5, 40, 5, true},
-        GateCase{5, 64, 5, true, at::kFloat}}) {
-    SCOPED_TRACE(testing::Message() << units << " units, width " << width);
-    const int64_t learners = allowed - 1 + kLeast;
-    const auto layer = test::random_layer({width, learners, 32, kLeast, Activation::kGelu, true}, at::kFloat);
-    Gate gate(width, allowed, {.hidden = units, .activation = gelu ? Activation::kGelu : Activation::kIdentity});
-    gate.initialise(StreamKey(3));
-    gate.layer_parameters()[0].copy_(gate.layer_parameters()[0].to(at::kBFloat16));  // as the kernel reads it
-    const at::Tensor tokens = random_tensor({kSamples, kTokens, width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
-    const at::Tensor logits = gate.forward(tokens);
-    const at::Tensor given = test::random_choice(kSamples * kTokens, learners, 7).view({kSamples, kTokens});
-    const auto expected = [&](const at::Tensor& choice) {
-      return test::masked_reference(*layer, tokens.view({-1, width}), choice.reshape({-1})).view(tokens.sizes());
-    };
-    KeptSite kept;
-    for (const bool gives : {false, true}) {
-      for (torch::nn::Module* module : std::initializer_list<torch::nn::Module*>{&gate, layer.get()})
-        module->to(test_device());
-      const nn::Autocast autocast(test_device(), type == at::kBFloat16);
-      const GatedPass pass = run_gated_on_gpu(tokens.to(test_device()), {layer->weights(), gate, kLeast}, kept,
-                                              gives ? given.to(test_device()) : at::Tensor());
-      for (torch::nn::Module* module : std::initializer_list<torch::nn::Module*>{&gate, layer.get()})
-        module->to(at::kCPU);
-      const at::Tensor found = pass.logits.cpu(), choice = pass.choice.cpu();
-      EXPECT_EQ(pass.output.scalar_type(), type);
-      EXPECT_LT(relative_difference(found, logits), units <= 32 && width % 32 == 0 ? 2e-6 : 1e-2);
-      EXPECT_TRUE(choice.equal(best_class(found, kLeast)));
-      EXPECT_LT(relative_difference(pass.output.cpu().to(at::kFloat), expected(gives ? given : choice)),
-                type == at::kFloat ? 2e-6 : 1e-2);
-    }
+  const NothingIsZeroByChance nan;
+  constexpr int64_t kSamples = 3, kTokens = 50;
+  const GateCase& c = GetParam();
+  const auto layer = test::random_layer({c.width, c.learners, 32, c.least, Activation::kGelu, true}, at::kFloat);
+  const GateConfig config{
+      .hidden = c.units, .depth = c.depth, .activation = c.gelu ? Activation::kGelu : Activation::kIdentity};
+  Gate gate(c.width, c.learners + 1 - c.least, config);
+  gate.initialise(StreamKey(3));
+  gate.layer_parameters()[0].copy_(gate.layer_parameters()[0].to(at::kBFloat16));  // as the kernel reads it
+  const at::Tensor tokens = random_tensor({kSamples, kTokens, c.width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat),
+                   logits = gate.forward(tokens),
+                   given = test::random_choice(kSamples * kTokens, c.learners, 7).view({kSamples, kTokens});
+  const auto there = std::make_shared<AcmLayer>(layer->shape());
+  for (const auto& [name, value] : layer->named_parameters().pairs()) there->named_parameters()[name].copy_(value);
+  there->to(test_device());
+  gate.to(test_device());
+  KeptSite kept;
+  for (const bool gives : {false, true}) {
+    const nn::Autocast autocast(test_device(), c.type == at::kBFloat16);
+    const GatedPass pass = run_gated_on_gpu(tokens.to(test_device()), {there->weights(), gate, c.least}, kept,
+                                            gives ? given.to(test_device()) : at::Tensor());
+    const at::Tensor found = pass.logits.cpu(), choice = pass.choice.cpu(), ran = gives ? given : choice;
+    EXPECT_EQ(pass.output.scalar_type(), c.type);
+    EXPECT_LT(relative_difference(found, logits), c.is_one_kernel() ? 2e-6 : 1e-2);
+    EXPECT_TRUE(choice.equal(best_class(found, c.least)));
+    const at::Tensor expected = test::masked_reference(*layer, tokens.view({-1, c.width}), ran.reshape({-1}));
+    EXPECT_LT(relative_difference(pass.output.cpu().to(at::kFloat), expected.view(tokens.sizes())),
+              c.type == at::kFloat ? 2e-6 : 1e-2);
   }
 }
 
-TEST(GatedOnAGpu, ChoosesTheFirstOfTheLargestAndWhatIsNoNumber) {
+// A layer of so many units that its tokens are ordered.
+TEST(GatedOnAGpu, IsWhatALayerRuns) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t kWidth = 32;
+  const auto layer = test::random_layer({kWidth, kLearners, 256, 1, Activation::kGelu, true}, at::kFloat);
+  const at::Tensor tokens = random_tensor({3, 50, kWidth}, at::kFloat, 2),
+                   given = test::random_choice(150, kLearners, 7).view({3, 50});
+  layer->add_gate({.hidden = 5});
+  layer->gate()->initialise(StreamKey(3));
+  const at::Tensor logits = layer->gate()->forward(tokens);
+  const auto expected = [&](const at::Tensor& choice) {
+    return test::masked_reference(*layer, tokens.view({-1, kWidth}), choice.reshape({-1})).view(tokens.sizes());
+  };
+  for (const bool gives : {false, true}) {
+    layer->to(test_device());
+    AcmLayer* const alone = layer.get();
+    nn::SiteRecord record;
+    nn::SiteRecord* const records = &record;
+    const nn::Autocast autocast(test_device(), true);
+    const at::Tensor output = AcmLayer::gated({&alone, 1}, tokens.to(test_device()), {&records, 1},
+                                              gives ? std::vector{given.to(test_device())} : std::vector<at::Tensor>())
+                                  .front()
+                                  .cpu();
+    layer->to(at::kCPU);
+    const at::Tensor choice = record.choice.cpu();
+    EXPECT_LT(relative_difference(record.logits.cpu().to(at::kFloat), logits), 1e-2);
+    EXPECT_TRUE(choice.equal(best_class(record.logits.cpu(), 1)));
+    EXPECT_LT(relative_difference(output.to(at::kFloat), expected(gives ? given : choice)), 1e-2);
+  }
+}
+
+TEST(GateOnAGpu, ChoosesTheFirstOfTheLargestAndWhatIsNoNumber) {
   const at::NoGradGuard no_grad;
   constexpr int64_t kWidth = 32;
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor tokens = random_tensor({1, 3, kWidth}, at::kFloat, 2).to(test_device(), at::kBFloat16);
-  const auto layer = test::random_layer({kWidth, 5, 32, 1, Activation::kGelu, true}, at::kFloat);
+  const auto layer = test::random_layer({kWidth, 16, 32, 0, Activation::kGelu, true}, at::kFloat);
   layer->to(test_device());
-  for (const auto& [logits, best] : std::vector<std::pair<std::vector<float>, int64_t>>{
-           {{1, 1, 1, 1, 1}, 0}, {{0, 2, 1, 2, 0}, 1}, {{0, 9, nan, 1, nan}, 2}, {{-3, -2, -2, -1, -1}, 3}}) {
-    Gate gate(kWidth, 5, {});  // zeros: the logits are the last bias
-    std::copy(logits.begin(), logits.end(), gate.layer_parameters()[3].mutable_data_ptr<float>());
+  for (const auto& [logits, best] :
+       std::vector<std::pair<std::map<size_t, float>, int64_t>>{{{}, 0},
+                                                                {{{1, 2}, {3, 2}}, 1},
+                                                                {{{1, 9}, {2, nan}, {4, nan}}, 2},
+                                                                {{{16, 1}}, 16},
+                                                                {{{0, 1}, {16, 1}}, 0},
+                                                                {{{0, 1}, {16, nan}}, 16},
+                                                                {{{0, nan}, {16, nan}}, 0}}) {
+    Gate gate(kWidth, 17, {});  // zeros: the logits are the last bias
+    for (const auto& [at, logit] : logits) gate.layer_parameters()[3].mutable_data_ptr<float>()[at] = logit;
     gate.to(test_device());
     KeptSite kept;
     const nn::Autocast autocast(test_device(), true);
-    const GatedPass pass = run_gated_on_gpu(tokens, {layer->weights(), gate, 1}, kept);
-    EXPECT_TRUE(pass.choice.cpu().eq(best + 1).all().item<bool>());
+    const GatedPass pass = run_gated_on_gpu(tokens, {layer->weights(), gate, 0}, kept);
+    EXPECT_TRUE(pass.choice.cpu().eq(best).all().item<bool>()) << best;
   }
 }
 

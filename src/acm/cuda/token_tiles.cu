@@ -201,15 +201,18 @@ __global__ void __launch_bounds__(kThreads) place_tokens(const Work work) {
 template <int kUnitTiles>
 const char* run(const Work& work, void* stream) {
   const size_t bytes = sizeof(Shared<kUnitTiles>) + sizeof(uint16_t) * kTokens * static_cast<size_t>(work.width);
-  return launch_with_shared(nn::blocks_for(work.to.tokens, kTokens, kThreads, stream), bytes, place_tokens<kUnitTiles>,
-                            work);
+  static_assert(sizeof(Shared<kUnitTiles>) + sizeof(uint16_t) * kTokens * kMostTokenWidth <= size_t{kMostShared});
+  cudaLaunchConfig_t config = nn::blocks_for(work.to.tokens, kTokens, kThreads, stream);
+  config.gridDim = dim3(static_cast<unsigned>(quotient_up(work.to.tokens, int64_t{kTokens})));  // one round of all
+  return launch_with_shared(config, bytes, place_tokens<kUnitTiles>, work);
 }
 
 }  // namespace
 
 const char* place_tokens_on_gpu(const void* tokens, int64_t width, const int64_t* choice, const GateOfTokens* gate,
                                 const TokenTiles& to, void* output, void* stream) {
-  if (to.tokens > nn::kMostBlocks * kTokens) return "too many tokens at once";
+  if (to.tokens > kMostTokens) return "too many tokens at once";
+  if (reinterpret_cast<uintptr_t>(tokens) % 16 != 0) return "tokens do not begin at a multiple of 16 bytes";
   const Work work{static_cast<const uint16_t*>(tokens), choice,
                   gate ? *gate : GateOfTokens{},        to,
                   static_cast<uint16_t*>(output),       static_cast<int>(width)};

@@ -8,7 +8,8 @@ namespace acm {
 // kTileTokens that run equally many learners. It is one kernel, which reads each token once. All pointers lie on the
 // GPU.
 
-inline constexpr int64_t kTileTokens = 256, kMostGateUnits = 32, kMostLearners = 16, kMostTokenWidth = 3072;
+inline constexpr int64_t kTileTokens = 256, kMostGateUnits = 32, kMostLearners = 16, kMostTokenWidth = 3072,
+                         kMostTokens = int64_t{1} << 24;
 
 // The most rows that the tiles of so many tokens have.
 constexpr int64_t tiled_rows(int64_t tokens, int64_t learners) {
@@ -39,7 +40,7 @@ struct GateOfTokens {
   int64_t* choice;  // [tokens]: min_k + the class of the largest logit; one that is not a number counts as the largest
 };
 
-// tokens, output: bfloat16 [tokens, width], width a multiple of 32 and at most kMostTokenWidth. Tokens run as many
+// tokens, output: bfloat16 [tokens, width], from a multiple of 16 bytes on; width a multiple of 32. Tokens run as many
 // learners as `choice` says, or the gate where that is null; a gate there need not be where it is not. The rows of
 // `output` are filled for tokens that stand in no tile: zeros for 0 learners, NaN for an impossible number. Gives what
 // CUDA says, or nullptr.

@@ -12,7 +12,8 @@ namespace acm::nn::hopper {
 // What GPUs of compute capability 9.0, and no others, have for products of matrices: tiles of a matrix that come into
 // shared memory by themselves (TMA), barriers that count their bytes (mbarrier), and products by four warps at once, a
 // warpgroup, of tiles in shared memory (wgmma). Code that uses it is compiled for sm_90a. The instructions are those of
-// the PTX ISA of these names: cp.async.bulk.tensor, mbarrier, mapa, barrier.cluster, wgmma, setmaxnreg.
+// the PTX ISA of these names: cp.async.bulk and its form for tensors, mbarrier, mapa, barrier.cluster, wgmma,
+// setmaxnreg.
 
 inline constexpr int kCluster = 2;      // blocks that run beside one another and can fill each other's shared memory
 inline constexpr int kWarpgroup = 128;  // threads
@@ -130,11 +131,6 @@ __device__ inline unsigned block_in_cluster() {
 __device__ inline void wait_for_cluster() {
   asm volatile("barrier.cluster.arrive; barrier.cluster.wait;" ::: "memory");
 }
-// All threads of the `which`-th warpgroup of a block.
-__device__ inline void wait_for_warpgroup(int which) {
-  asm volatile("bar.sync %0, %1;" ::"r"(1 + which), "n"(kWarpgroup) : "memory");
-}
-
 // Products of a warpgroup: of 64 x kTileDepth by kProductColumns x kTileDepth numbers, both from such tiles, whose rows
 // begin at a multiple of eight. Thread t of it has of the result, in sums[4 j + 2 i + e], row
 // t / 32 * 16 + t % 32 / 4 + 8 i, column 8 j + t % 4 * 2 + e.
@@ -212,16 +208,18 @@ inline bool on_hopper() {
          minor == 0;
 }
 
-// Puts on the stream a kernel with so many bytes of shared memory; it begins during the work before it (launch.h).
-// Gives what CUDA says, or nullptr.
+inline constexpr int kMostShared = 227 * 1024;  // bytes of shared memory of a block
+
+// Puts on the stream a kernel with so many bytes of shared memory, as the work before it ends (launch.h). Gives what
+// CUDA says, or nullptr.
 template <class... Parameters, class... Arguments>
 const char* launch_with_shared(cudaLaunchConfig_t config, size_t shared, void (*kernel)(Parameters...),
                                const Arguments&... arguments) {
-  const cudaError_t code =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
+  // The most for all launches: it belongs to the kernel, which other threads may launch too, with more or less.
+  const cudaError_t code = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMostShared);
   if (code != cudaSuccess) return cudaGetErrorString(code);
   config.dynamicSmemBytes = shared;
-  return launch(config, Begin::kDuringWorkBefore, kernel, arguments...);
+  return launch(config, Begin::kAsWorkBeforeEnds, kernel, arguments...);
 }
 
 // The same with clusters whose blocks stay, one on each multiprocessor.

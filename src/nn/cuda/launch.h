@@ -14,19 +14,14 @@ inline constexpr int64_t kMostBlocks = 65536;  // more work than that is shared 
 __device__ inline int64_t first_item() { return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ inline int64_t item_distance() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
 
-// Whether a kernel begins when the work before it on the stream is done, or comes before, which kernels for GPUs of
-// compute capability 9.0 may: then wait_for_work_before() stands before the first use of what that work makes.
-enum class Begin { kAfterWorkBefore, kDuringWorkBefore };
+// Whether a kernel begins when the work before it on the stream is done, or as its last blocks end, which kernels for
+// GPUs of compute capability 9.0 may: to be launched and set up then costs no time of its own, and all threads call
+// wait_for_work_before() before they read or write memory.
+enum class Begin { kAfterWorkBefore, kAsWorkBeforeEnds };
 
 __device__ inline void wait_for_work_before() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-// That the next kernel may begin once all blocks of this one have said so, or ended.
-__device__ inline void let_next_begin() {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
 
@@ -38,7 +33,7 @@ const char* launch(cudaLaunchConfig_t config, Begin begin, void (*kernel)(Parame
   overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   overlap.val.programmaticStreamSerializationAllowed = 1;
   config.attrs = &overlap;
-  config.numAttrs = begin == Begin::kDuringWorkBefore ? 1 : 0;
+  config.numAttrs = begin == Begin::kAsWorkBeforeEnds ? 1 : 0;
   const cudaError_t code = cudaLaunchKernelEx(&config, kernel, arguments...);
   return code == cudaSuccess ? nullptr : cudaGetErrorString(code);
 }

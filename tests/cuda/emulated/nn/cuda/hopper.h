@@ -6,7 +6,6 @@
 #include <c10/util/Exception.h>
 #include <cuda_runtime.h>
 
-#include <barrier>
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
@@ -85,10 +84,6 @@ inline void wait_for_copies_from_shared() {}
 
 inline unsigned block_in_cluster() { return 0; }
 inline void wait_for_cluster() { __syncthreads(); }
-inline void wait_for_warpgroup(int which) {
-  static std::barrier<> all[] = {std::barrier<>(kWarpgroup), std::barrier<>(kWarpgroup)};
-  all[which].arrive_and_wait();
-}
 
 inline constexpr int kProductRows = 64, kProductColumns = 192, kSums = kProductRows * kProductColumns / kWarpgroup;
 inline const c10::BFloat16* operand(const void* tile) { return static_cast<const c10::BFloat16*>(tile); }
@@ -132,7 +127,7 @@ template <class... Parameters, class... Arguments>
 const char* launch_with_shared(const cudaLaunchConfig_t& config, size_t shared, void (*kernel)(Parameters...),
                                const Arguments&... arguments) {
   if (shared > kMostShared) return "invalid argument";
-  return launch(config, Begin::kDuringWorkBefore, kernel, arguments...);
+  return launch(config, Begin::kAsWorkBeforeEnds, kernel, arguments...);
 }
 
 template <class... Parameters, class... Arguments>
