@@ -1,5 +1,5 @@
 # nvcc for the GPUs of compute capability 8.0 and 9.0; newer ones compile the PTX of the last when a program starts (not of
-# acm/cuda/gated_products.cu, which only 9.0 can run). CMake 3.25 does not know that nvcc has C++20, and is told.
+# acm/cuda/gated_products.cu and token_tiles.cu, which only 9.0 can run). CMake 3.25 does not know that nvcc has C++20, and is told.
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(CMAKE_CUDA_COMPILER nvcc HINTS /usr/local/cuda/bin)
   if(NOT CMAKE_CUDA_COMPILER)

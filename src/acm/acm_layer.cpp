@@ -49,21 +49,25 @@ std::vector<AcmLayer*> alike(std::span<nn::TokenModule* const> modules) {
 }
 
 #ifdef ACM_WITH_CUDA
+GatedSite site_of(const AcmLayer& layer) { return {layer.weights(), *layer.gate(), layer.shape().min_k}; }
+
 std::vector<GatedSite> gated_sites(std::span<AcmLayer* const> layers) {
   std::vector<GatedSite> sites;
-  for (const AcmLayer* layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
+  for (const AcmLayer* layer : layers) sites.push_back(site_of(*layer));
   return sites;
 }
 
-// The outputs, once the rest is recorded.
+// The output, once the rest is recorded.
+at::Tensor recorded(const GatedPass& pass, nn::SiteRecord& record) {
+  record.logits = pass.logits;
+  record.mixture = pass.mixture;
+  record.choice = pass.choice;
+  return pass.output;
+}
+
 std::vector<at::Tensor> recorded(const std::vector<GatedPass>& passes, std::span<nn::SiteRecord* const> records) {
   std::vector<at::Tensor> outputs;
-  for (size_t i = 0; i < passes.size(); ++i) {
-    records[i]->logits = passes[i].logits;
-    records[i]->mixture = passes[i].mixture;
-    records[i]->choice = passes[i].choice;
-    outputs.push_back(passes[i].output);
-  }
+  for (size_t i = 0; i < passes.size(); ++i) outputs.push_back(recorded(passes[i], *records[i]));
   return outputs;
 }
 #endif
@@ -125,12 +129,8 @@ std::vector<at::Tensor> AcmLayer::gated(std::span<AcmLayer* const> layers, const
 
 at::Tensor AcmLayer::run_gated(const at::Tensor& tokens, nn::SiteRecord& record, const at::Tensor& choice) const {
 #ifdef ACM_WITH_CUDA
-  if (orders_on_gpu(tokens, weights())) {
-    const GatedPass pass = run_gated_on_gpu(tokens, {weights(), *gate_, shape_.min_k}, for_gpu_, choice);
-    record.logits = pass.logits;
-    record.choice = pass.choice;
-    return pass.output;
-  }
+  if (orders_on_gpu(tokens, weights()))
+    return recorded(run_gated_on_gpu(tokens, site_of(*this), for_gpu_, choice), record);
 #endif
   // On a GPU rounded once for both that multiply them, the gate and the learners.
   const at::Tensor factors = tokens.is_cuda() ? tokens.to(nn::product_type(tokens)) : tokens;

@@ -1,6 +1,7 @@
 #include "acm/gate.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
@@ -123,6 +124,8 @@ std::vector<at::Tensor> Gate::layer_parameters() const {
   }
   return parameters;
 }
+
+at::Tensor Gate::second_layer() const { return at::cat({weights_[1], biases_[1].unsqueeze(1)}, 1); }
 
 int64_t Gate::macs_per_token() const {
   int64_t macs = 0;

@@ -35,7 +35,9 @@ class Gate : public torch::nn::Module {
   Decision decide(const at::Tensor& tokens, int64_t least) const;
   int64_t macs_per_token() const;
   const GateConfig& config() const { return config_; }
-  std::vector<at::Tensor> layer_parameters() const;        // weight [out, in] and bias [out] of each layer, in order
+  std::vector<at::Tensor> layer_parameters() const;  // weight [out, in] and bias [out] of each layer, in order
+  // Of a gate of two layers, its second with the bias last: [allowed, hidden + 1].
+  at::Tensor second_layer() const;
   at::Tensor last_bias() const { return biases_.back(); }  // [allowed]: added to the logits last
   // Uniform in +-1/sqrt(fan-in), each parameter from its own stream.
   void initialise(StreamKey key);

@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -174,8 +173,34 @@ const std::vector<at::Tensor>& kept_gate(const Gate& gate, KeptTensors& kept) {
   return kept.of(layers, at::kBFloat16, [&] {
     const int64_t more = quotient_up(layers[0].size(0), int64_t{8}) * 8 - layers[0].size(0);
     return std::vector{at::constant_pad_nd(layers[0], {0, 0, 0, more}).to(at::kBFloat16), layers[1],
-                       at::cat({layers[2], layers[3].unsqueeze(1)}, 1)};
+                       gate.second_layer()};
   });
+}
+
+// A gate and its learners, all by our own: rows [rows, width] of tokens of so many dimensions (`shape`), given [rows]
+// or undefined.
+GatedPass run_with_gate(const at::Tensor& rows, const at::Tensor& given, const GatedSite& site, KeptSite& kept,
+                        at::IntArrayRef shape) {
+  TORCH_CHECK(!given.defined() || given.numel() == rows.size(0), "one count for each token");
+  auto sizes = shape.slice(0, shape.size() - 1).vec();
+  GatedPass pass;
+  pass.choice = at::empty(sizes, rows.options().dtype(at::kLong));
+  sizes.push_back(site.gate.last_bias().size(0));
+  pass.logits = at::empty(sizes, rows.options().dtype(at::kFloat));
+  const auto& made = kept_gate(site.gate, kept.gate);
+  const GateOfTokens gate{.units = site.gate.config().hidden,
+                          .allowed = sizes.back(),
+                          .min_k = site.min_k,
+                          .gelu = site.gate.config().activation == Activation::kGelu,
+                          .w1 = made[0].const_data_ptr(),
+                          .b1 = made[1].const_data_ptr<float>(),
+                          .layer = made[2].const_data_ptr<float>(),
+                          .logits = pass.logits.mutable_data_ptr<float>(),
+                          .choice = pass.choice.mutable_data_ptr<int64_t>()};
+  pass.output = run_by_own_products(rows, given.defined() ? given.contiguous() : given, &gate, site.weights,
+                                    kept_learners(site.weights, at::kBFloat16, kept.learners))
+                    .view(shape);
+  return pass;
 }
 
 // Ordering saves products and GELU of the learners that do not run. By LibTorch's products, in bfloat16 on an H200
@@ -210,32 +235,12 @@ GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, Kept
   const at::ScalarType type = nn::product_type(tokens);
   const at::Tensor rows = tokens.to(type).reshape({-1, tokens.size(-1)}).contiguous(),  // rounded once for both
       given = choice.defined() ? choice.reshape({-1}) : choice;
-  if (!has_own_products(site.weights, type) || !fits_one_kernel(site.gate) || rows.size(0) == 0) {
-    const Gate::Decision decision = site.gate.decide(rows.view(tokens.sizes()), site.min_k);
-    const at::Tensor output = run_chosen_learners_on_gpu(rows, given.defined() ? given : decision.choice.reshape({-1}),
-                                                         site.weights, kept.learners);
-    return {output.view(tokens.sizes()), decision.logits, {}, decision.choice};
-  }
-  TORCH_CHECK(!given.defined() || given.numel() == rows.size(0), "one count for each token");
-  auto sizes = tokens.sizes().slice(0, tokens.dim() - 1).vec();
-  GatedPass pass;
-  pass.choice = at::empty(sizes, tokens.options().dtype(at::kLong));
-  sizes.push_back(site.gate.last_bias().size(0));
-  pass.logits = at::empty(sizes, tokens.options().dtype(at::kFloat));
-  const auto& made = kept_gate(site.gate, kept.gate);
-  const GateOfTokens gate{.units = site.gate.config().hidden,
-                          .allowed = sizes.back(),
-                          .min_k = site.min_k,
-                          .gelu = site.gate.config().activation == Activation::kGelu,
-                          .w1 = made[0].const_data_ptr(),
-                          .b1 = made[1].const_data_ptr<float>(),
-                          .layer = made[2].const_data_ptr<float>(),
-                          .logits = pass.logits.mutable_data_ptr<float>(),
-                          .choice = pass.choice.mutable_data_ptr<int64_t>()};
-  pass.output = run_by_own_products(rows, given.defined() ? given.contiguous() : given, &gate, site.weights,
-                                    kept_learners(site.weights, type, kept.learners))
-                    .view(tokens.sizes());
-  return pass;
+  if (has_own_products(site.weights, type) && fits_one_kernel(site.gate) && rows.size(0) > 0)
+    return run_with_gate(rows, given, site, kept, tokens.sizes());
+  const Gate::Decision decision = site.gate.decide(rows.view(tokens.sizes()), site.min_k);
+  const at::Tensor output = run_chosen_learners_on_gpu(rows, given.defined() ? given : decision.choice.reshape({-1}),
+                                                       site.weights, kept.learners);
+  return {output.view(tokens.sizes()), decision.logits, {}, decision.choice};
 }
 
 }  // namespace acm

@@ -43,7 +43,7 @@ class KeptTensors {
   std::vector<at::Tensor> tensors_;
 };
 
-// Those of a site.
+// Of a site, what passes without gradients on a GPU read in the place of its parameters.
 struct KeptSite {
   KeptTensors learners, gate;
 };

@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -345,7 +344,7 @@ Gate::Decision run_gate_on_gpu(const at::Tensor& tokens, const Gate& gate, int64
                          .gate_gelu = gate.config().activation == Activation::kGelu};
   const auto& made = kept.of(layers, type, [&] {
     auto first = padded(layers[0], layers[1], type);
-    first.push_back(at::cat({layers[2], layers[3].unsqueeze(1)}, 1));
+    first.push_back(gate.second_layer());
     return first;
   });
   const at::Tensor hidden = at::addmm(made[1], rows_of(tokens, type), made[0]);

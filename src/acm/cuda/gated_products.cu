@@ -26,7 +26,7 @@ struct Stage {
 };
 // Of each count, how many tiles of the result there are for it and the counts above it.
 struct Schedule {
-  int tiles[kMostLearners + 2];
+  int tiles[kMostOrdered + 2];
 };
 struct Shared {
   Stage stages[kStages];
@@ -40,6 +40,7 @@ struct Tile {
   int row, tokens, column, count;
 };
 
+// In 32 bits: divisions of 64, as quotient_up() has them, are slower on a GPU.
 __device__ int tiles_over(int numbers, int of_tile) { return (numbers + of_tile - 1) / of_tile; }
 
 // What both layers take.
@@ -80,7 +81,7 @@ __device__ Tile tile_of(const Pass& pass, const Schedule& schedule, int round) {
     if (index >= schedule.tiles[count]) continue;
     const int of_count = index - schedule.tiles[count + 1], across = tiles_across<kFirst>(pass, count);
     const int number = of_count / across / kTilesOfTokens, part = of_count / across % kTilesOfTokens;
-    const int place = pass.numbers[1 + pass.learners + (count - 1) * pass.most_tiles + number] - 1;
+    const int place = pass.numbers[tiles_of_count(count, pass.learners, pass.most_tiles) + number] - 1;
     return {.row = place * kTokens + part * kRows,
             .tokens = pass.numbers[count] - number * kTokens - part * kRows,
             .column = of_count % across,
@@ -315,7 +316,7 @@ const char* run(const Pass& pass, const void* left, int64_t rows, const void* ri
 
 bool has_gated_products(const LearnerShape& shape) {
   return shape.width % kRowGroup == 0 && shape.hidden() % kRowGroup == 0 && shape.learner_width % 8 == 0 &&
-         shape.width <= kMostTokenWidth && shape.learners <= kMostLearners && on_hopper();
+         shape.width <= kMostTokenWidth && shape.learners <= kMostOrdered && on_hopper();
 }
 
 const char* first_layer_on_gpu(const TokenTiles& of, const FirstLayer& layer, const LearnerShape& shape, void* stream) {

@@ -29,7 +29,7 @@ struct FirstLayer {
   const void* b1;  // [hidden]
   bool gelu;       // else the identity
   void* hidden;    // [rows, hidden]: of each token the units of the learners it runs, then zeros up to a multiple of 64
-                 // or the end; what is behind them is not set
+                   // or the end; what is behind them is not set
 };
 const char* first_layer_on_gpu(const TokenTiles& of, const FirstLayer& layer, const LearnerShape& shape, void* stream);
 

@@ -129,7 +129,7 @@ __device__ int take_place(const TokenTiles& to, int count) {
   constexpr int kTile = static_cast<int>(kTileTokens);
   const unsigned lane = threadIdx.x % kLanes, alike = __match_any_sync(kAllLanes, count);
   const int leader = __ffs(static_cast<int>(alike)) - 1;
-  int32_t* tiles = to.numbers + 1 + to.learners + (count - 1) * most_tiles(to.tokens);
+  int32_t* tiles = to.numbers + tiles_of_count(count, to.learners, most_tiles(to.tokens));
   int first = 0;
   if (count > 0 && static_cast<int>(lane) == leader) {
     const int more = __popc(alike);
@@ -216,7 +216,7 @@ const char* place_tokens_on_gpu(const void* tokens, int64_t width, const int64_t
   const Work work{static_cast<const uint16_t*>(tokens), choice,
                   gate ? *gate : GateOfTokens{},        to,
                   static_cast<uint16_t*>(output),       static_cast<int>(width)};
-  switch ((work.gate.units + kTileUnits - 1) / kTileUnits) {
+  switch (quotient_up(work.gate.units, int64_t{kTileUnits})) {
     case 0:
       return run<0>(work, stream);
     case 1:

@@ -77,29 +77,21 @@ inline void __syncthreads() { emulated::block->all.arrive_and_wait(); }
 inline void __syncwarp() { emulated::block->warps[threadIdx.x / emulated::kWarp].arrive_and_wait(); }
 
 // Of all lanes of a warp.
-inline float __shfl_xor_sync(unsigned, float value, int lane_mask) {
-  const unsigned thread = threadIdx.x;
-  auto& warp = emulated::block->warps[thread / emulated::kWarp];
-  emulated::block->shuffled[thread] = value;
-  warp.arrive_and_wait();
-  const float other = emulated::block->shuffled[thread ^ static_cast<unsigned>(lane_mask)];
-  warp.arrive_and_wait();
-  return other;
-}
-
-inline unsigned __shfl_xor_sync(unsigned lanes, unsigned value, int lane_mask) {
-  return std::bit_cast<unsigned>(__shfl_xor_sync(lanes, std::bit_cast<float>(value), lane_mask));
-}
-
 inline int __shfl_sync(unsigned, int value, int lane) {
-  const unsigned thread = threadIdx.x;
+  const unsigned thread = threadIdx.x, first = thread / emulated::kWarp * emulated::kWarp;
   auto& warp = emulated::block->warps[thread / emulated::kWarp];
   emulated::block->shuffled[thread] = std::bit_cast<float>(value);
   warp.arrive_and_wait();
-  const float other =
-      emulated::block->shuffled[thread / emulated::kWarp * emulated::kWarp + static_cast<unsigned>(lane)];
+  const float other = emulated::block->shuffled[first + static_cast<unsigned>(lane)];
   warp.arrive_and_wait();
   return std::bit_cast<int>(other);
+}
+inline int other_lane(int lane_mask) { return static_cast<int>(threadIdx.x % emulated::kWarp) ^ lane_mask; }
+inline float __shfl_xor_sync(unsigned lanes, float value, int lane_mask) {
+  return std::bit_cast<float>(__shfl_sync(lanes, std::bit_cast<int>(value), other_lane(lane_mask)));
+}
+inline unsigned __shfl_xor_sync(unsigned lanes, unsigned value, int lane_mask) {
+  return static_cast<unsigned>(__shfl_sync(lanes, static_cast<int>(value), other_lane(lane_mask)));
 }
 
 inline unsigned __ballot_sync(unsigned, bool value) {
@@ -119,12 +111,8 @@ inline int __ffs(int bits) { return bits == 0 ? 0 : std::countr_zero(static_cast
 // Which lanes have the same value.
 inline unsigned __match_any_sync(unsigned lanes, int value) {
   unsigned all = 0;
-  for (int distance = 0; distance < static_cast<int>(emulated::kWarp); ++distance) {
-    const unsigned lane = threadIdx.x % emulated::kWarp ^ static_cast<unsigned>(distance);
-    all |= static_cast<unsigned>(__shfl_xor_sync(lanes, static_cast<unsigned>(value), distance) ==
-                                 static_cast<unsigned>(value))
-           << lane;
-  }
+  for (int lane = 0; lane < static_cast<int>(emulated::kWarp); ++lane)
+    all |= static_cast<unsigned>(__shfl_sync(lanes, value, lane) == value) << lane;
   return all;
 }
 

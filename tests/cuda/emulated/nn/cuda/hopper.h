@@ -67,18 +67,15 @@ inline void copy_tile_to_all(const Tiles& tiles, int first_row, int first_column
   copy_tile(tiles, first_row, first_column, to, filled);
 }
 
-inline void copy_to_shared(void* to, const void* from, unsigned bytes, Barrier& filled) {
-  TORCH_CHECK(
-      reinterpret_cast<uintptr_t>(to) % 16 == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0 && bytes % 16 == 0,
-      "bytes are copied by multiples of 16");
-  std::memcpy(to, from, bytes);
-  filled.came(bytes);
-}
 inline void copy_from_shared(void* to, const void* from, unsigned bytes) {
   TORCH_CHECK(
       reinterpret_cast<uintptr_t>(to) % 16 == 0 && reinterpret_cast<uintptr_t>(from) % 16 == 0 && bytes % 16 == 0,
       "bytes are copied by multiples of 16");
   std::memcpy(to, from, bytes);
+}
+inline void copy_to_shared(void* to, const void* from, unsigned bytes, Barrier& filled) {
+  copy_from_shared(to, from, bytes);
+  filled.came(bytes);
 }
 inline void wait_for_copies_from_shared() {}
 
