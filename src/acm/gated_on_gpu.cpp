@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/addmm.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
@@ -17,7 +16,7 @@
 #include "acm/cuda/gated_products.h"
 #include "acm/cuda/plain_rows.h"
 #include "acm/cuda/token_rows.h"
-#include "core/quotient.h"
+#include "acm/own_layout.h"
 #include "nn/autocast.h"
 #include "nn/cuda/stream.h"
 
@@ -103,11 +102,6 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
   return moves ? scattered(out, order.tokens, begin) : out;
 }
 
-// weight [in, out] as own products read it (kRowGroup): [out, in].
-at::Tensor grouped(const at::Tensor& weight) {
-  return weight.t().reshape({-1, 4, kRowGroup / 8, 2, weight.size(0)}).transpose(1, 2).reshape(weight.t().sizes());
-}
-
 LearnerWeights converted(const LearnerWeights& w, at::ScalarType type) {
   return {w.w1.to(type), w.b1.to(type), w.w2.to(type), w.b2.defined() ? w.b2.to(type) : w.b2, w.learners, w.activation};
 }
@@ -162,21 +156,6 @@ at::Tensor run_by_own_products(const at::Tensor& tokens, const at::Tensor& choic
   return output;
 }
 
-bool fits_one_kernel(const Gate& gate) {
-  return gate.config().depth == 2 && gate.config().hidden <= kMostGateUnits &&
-         gate.last_bias().scalar_type() == at::kFloat;
-}
-
-// A gate as the kernel reads it: w1, b1, the second layer with its bias last.
-const std::vector<at::Tensor>& kept_gate(const Gate& gate, KeptTensors& kept) {
-  const auto layers = gate.layer_parameters();
-  return kept.of(layers, at::kBFloat16, [&] {
-    const int64_t more = quotient_up(layers[0].size(0), int64_t{8}) * 8 - layers[0].size(0);
-    return std::vector{at::constant_pad_nd(layers[0], {0, 0, 0, more}).to(at::kBFloat16), layers[1],
-                       gate.second_layer()};
-  });
-}
-
 // A gate and its learners, all by our own: rows [rows, width] of tokens of so many dimensions (`shape`), given [rows]
 // or undefined.
 GatedPass run_with_gate(const at::Tensor& rows, const at::Tensor& given, const GatedSite& site, KeptSite& kept,
@@ -187,16 +166,8 @@ GatedPass run_with_gate(const at::Tensor& rows, const at::Tensor& given, const G
   pass.choice = at::empty(sizes, rows.options().dtype(at::kLong));
   sizes.push_back(site.gate.last_bias().size(0));
   pass.logits = at::empty(sizes, rows.options().dtype(at::kFloat));
-  const auto& made = kept_gate(site.gate, kept.gate);
-  const GateOfTokens gate{.units = site.gate.config().hidden,
-                          .allowed = sizes.back(),
-                          .min_k = site.min_k,
-                          .gelu = site.gate.config().activation == Activation::kGelu,
-                          .w1 = made[0].const_data_ptr(),
-                          .b1 = made[1].const_data_ptr<float>(),
-                          .layer = made[2].const_data_ptr<float>(),
-                          .logits = pass.logits.mutable_data_ptr<float>(),
-                          .choice = pass.choice.mutable_data_ptr<int64_t>()};
+  const auto& made = kept.gate.of(site.gate.layer_parameters(), at::kBFloat16, [&] { return laid_out(site.gate); });
+  const GateOfTokens gate = gate_of_tokens(site.gate, site.min_k, made.data(), pass.logits, pass.choice);
   pass.output = run_by_own_products(rows, given.defined() ? given.contiguous() : given, &gate, site.weights,
                                     kept_learners(site.weights, at::kBFloat16, kept.learners))
                     .view(shape);
@@ -235,7 +206,7 @@ GatedPass run_gated_on_gpu(const at::Tensor& tokens, const GatedSite& site, Kept
   const at::ScalarType type = nn::product_type(tokens);
   const at::Tensor rows = tokens.to(type).reshape({-1, tokens.size(-1)}).contiguous(),  // rounded once for both
       given = choice.defined() ? choice.reshape({-1}) : choice;
-  if (has_own_products(site.weights, type) && fits_one_kernel(site.gate) && rows.size(0) > 0)
+  if (has_own_products(site.weights, type) && has_own_kernel(site.gate) && rows.size(0) > 0)
     return run_with_gate(rows, given, site, kept, tokens.sizes());
   const Gate::Decision decision = site.gate.decide(rows.view(tokens.sizes()), site.min_k);
   const at::Tensor output = run_chosen_learners_on_gpu(rows, given.defined() ? given : decision.choice.reshape({-1}),

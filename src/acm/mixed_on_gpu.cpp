@@ -17,6 +17,7 @@
 #include "acm/cuda/packed_sites.h"
 #include "acm/cuda/plain_rows.h"
 #include "acm/gated_on_gpu.h"
+#include "acm/masked_on_gpu.h"
 #include "core/quotient.h"
 #include "nn/autocast.h"
 #include "nn/cuda/stream.h"
@@ -311,6 +312,7 @@ bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const
 
 std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
                                          const std::vector<at::Tensor>& choices) {
+  if (has_own_masked_products(tokens, sites.front())) return run_masked_by_own_products(tokens, sites, kept, choices);
   const MixedShape shape = shape_of(nn::product_type(tokens), sites);
   const auto parameters = parameters_of(sites);
   const auto& packed = kept.of(parameters, shape.type, [&] {

@@ -33,8 +33,8 @@ std::vector<GatedPass> run_mixture_on_gpu(const at::Tensor& tokens, std::span<co
 // Whether the function below is to be used in a pass without gradients: where a layer has few hidden units, as
 // projections have, ordering its tokens (gated_on_gpu.h) would take longer than what it saves.
 bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const Gate& gate);
-// Without gradients and without noise. kept: the weights as the products read them. choices, of each site int64
-// [samples, tokens]: what is run in place of what the gates say.
+// Without gradients and without noise; where it can be, by products of our own (masked_on_gpu.h). kept: the weights as
+// the products read them. choices, of each site int64 [samples, tokens]: what is run in place of what the gates say.
 std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
                                          const std::vector<at::Tensor>& choices = {});
 

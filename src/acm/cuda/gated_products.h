@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "acm/cuda/learner_shape.h"
 #include "acm/cuda/token_tiles.h"
 
 namespace acm {
@@ -11,21 +12,13 @@ namespace acm {
 // the GPU; rows stand behind one another without gaps. Each function puts its work on the stream and gives what CUDA
 // says of that, or nullptr.
 
-// Of every kRowGroup rows of w1 and of w2, row 8 l + 2 p + e (l, p < 4, e < 2) stands at place 8 p + 2 l + e. A thread
-// has columns 8 p + 2 l + e of a product, for one l; so they are eight side by side, and it writes them at once.
-inline constexpr int64_t kRowGroup = 32;
-
-struct LearnerShape {
-  int64_t width, learners, learner_width;
-  constexpr int64_t hidden() const { return learners * learner_width; }
-};
-// Whether the GPU can, width and hidden units are multiples of kRowGroup, those of a learner of eight, and tokens can
-// stand in tiles.
+// Whether the GPU can, width and hidden units are multiples of nn::kRowGroup, those of a learner of eight, and tokens
+// can stand in tiles.
 bool has_gated_products(const LearnerShape& shape);
 
 // What follows is bfloat16; `rows` are those of the tiles.
 struct FirstLayer {
-  const void* w1;  // [hidden, width], rows as kRowGroup says
+  const void* w1;  // [hidden, width], rows as nn::kRowGroup says
   const void* b1;  // [hidden]
   bool gelu;       // else the identity
   void* hidden;    // [rows, hidden]: of each token the units of the learners it runs, then zeros up to a multiple of 64
@@ -36,7 +29,7 @@ const char* first_layer_on_gpu(const TokenTiles& of, const FirstLayer& layer, co
 // The sums of the learners that run, at the tokens' own places.
 struct SecondLayer {
   const void* hidden;     // as above
-  const void* w2;         // [width, hidden], rows as kRowGroup says
+  const void* w2;         // [width, hidden], rows as nn::kRowGroup says
   const void* bias_sums;  // [learners, width], what the first 1, 2, ... add; or nullptr
   void* output;           // [tokens, width]; rows of tokens that stand in no tile stay
 };

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "acm/cuda/token_gates.h"
 #include "acm/cuda/token_rows.h"
 #include "core/quotient.h"
 
@@ -11,7 +12,7 @@ namespace acm {
 // kTileTokens that run equally many learners. It is one kernel, which reads each token once. All pointers lie on the
 // GPU.
 
-inline constexpr int64_t kTileTokens = 256, kMostGateUnits = 32, kMostTokenWidth = 3072, kMostTokens = int64_t{1} << 24;
+inline constexpr int64_t kTileTokens = 256;
 
 // The most rows that the tiles of so many tokens have.
 constexpr int64_t tiled_rows(int64_t tokens, int64_t learners) {
@@ -36,17 +37,6 @@ constexpr int64_t tiles_of_count(int64_t count, int64_t learners, int64_t most) 
 constexpr int64_t tile_numbers(int64_t tokens, int64_t learners) {
   return tiles_of_count(learners + 1, learners, most_tiles(tokens));
 }
-
-// A gate of two layers.
-struct GateOfTokens {
-  int64_t units, allowed, min_k;
-  bool gelu;           // else the identity
-  const void* w1;      // bfloat16 [a multiple of eight, width], zeros behind the units
-  const float* b1;     // [units]
-  const float* layer;  // [allowed, units + 1]: the second layer with its bias last
-  float* logits;       // [tokens, allowed]
-  int64_t* choice;  // [tokens]: min_k + the class of the largest logit; one that is not a number counts as the largest
-};
 
 // tokens, output: bfloat16 [tokens, width], from a multiple of 16 bytes on; width a multiple of 32. Tokens run as many
 // learners as `choice` says, or the gate where that is null; a gate there need not be where it is not. The rows of

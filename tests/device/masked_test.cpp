@@ -1,0 +1,146 @@
+// Masked learners by products of our own: on a GPU, or on the CPU where the kernels are built without CUDA (emulated/).
+#include "acm/masked_on_gpu.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+
+#include "acm/cuda/masked_products.h"
+#include "acm/mixed_on_gpu.h"
+#include "core/random.h"
+#include "device/test_device.h"
+#include "nn/autocast.h"
+#include "unit/acm/masked_reference.h"
+#include "unit/acm/random_layer.h"
+
+namespace acm {
+namespace {
+
+using test::random_tensor;
+using test::relative_difference;
+
+constexpr int64_t kSamples = 3, kTokens = 50;  // more rows than a tile has
+
+struct MaskedCase {
+  size_t sites;
+  int64_t width, learners, learner_width, units, min_k = 0;
+  Activation activation = Activation::kGelu;
+  friend std::ostream& operator<<(std::ostream& to, const MaskedCase& c) {
+    return to << c.sites << " sites, width " << c.width << ", " << c.learners << " learners of " << c.learner_width
+              << ", gate of " << c.units << ", from " << c.min_k << ", " << to_string(c.activation);
+  }
+};
+
+using Layers = std::vector<std::shared_ptr<AcmLayer>>;
+
+// With numbers of gates and learners as bfloat16 has them.
+Layers rounded_layers(const MaskedCase& c, at::Device device) {
+  Layers layers;
+  for (size_t site = 0; site < c.sites; ++site) {
+    const auto layer = test::random_layer({c.width, c.learners, c.learner_width, c.min_k, c.activation, false},
+                                          at::kFloat, 20 + 10 * site);
+    layer->add_gate({.hidden = c.units});
+    layer->gate()->initialise(StreamKey(4 + site));
+    for (const at::Tensor& one : {layer->w1, layer->b1, layer->w2, layer->gate()->layer_parameters()[0]})
+      one.detach().copy_(one.detach().to(at::kBFloat16));
+    layer->to(device);
+    layers.push_back(layer);
+  }
+  return layers;
+}
+
+std::vector<GatedSite> sites_of(const Layers& layers) {
+  std::vector<GatedSite> sites;
+  for (const auto& layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
+  return sites;
+}
+
+at::Tensor rounded_tokens(int64_t width) {
+  return random_tensor({kSamples, kTokens, width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
+}
+
+class MaskedOnAGpu : public testing::TestWithParam<MaskedCase> {
+ protected:
+  // What at::empty() gives is NaN (or the largest integer): memory that must not matter then does where it does.
+  void SetUp() override { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true); }
+  void TearDown() override { at::globalContext().setDeterministicAlgorithms(false, false); }
+};
+INSTANTIATE_TEST_SUITE_P(Shapes, MaskedOnAGpu,
+                         testing::Values(MaskedCase{1, 32, 4, 16, 5}, MaskedCase{3, 224, 8, 8, 19, 1},
+                                         MaskedCase{2, 64, 4, 64, 32}, MaskedCase{3, 32, 3, 64, 1, 1},
+                                         MaskedCase{2, 1056, 2, 32, 9}, MaskedCase{1, 256, 16, 40, 24},
+                                         MaskedCase{2, 32, 8, 8, 16, 0, Activation::kIdentity}));
+
+TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
+  const at::NoGradGuard no_grad;
+  const MaskedCase& c = GetParam();
+  const Layers reference = rounded_layers(c, at::kCPU), there = rounded_layers(c, test_device());
+  const auto sites = static_cast<int64_t>(c.sites);
+  const at::Tensor tokens = rounded_tokens(c.width), tokens_there = tokens.to(test_device()),
+                   given =
+                       test::random_choice(sites * kSamples * kTokens, c.learners, 7).view({sites, kSamples, kTokens});
+  if (!has_masked_products({c.width, c.learners, c.learner_width}))
+    GTEST_SKIP() << "a GPU of another compute capability than 9.0";
+  {
+    const nn::Autocast autocast(test_device(), true);
+    ASSERT_TRUE(has_own_masked_products(tokens_there, sites_of(there).front()));
+  }
+  KeptTensors kept;
+  const auto given_there = given.to(test_device()).unbind(0);
+  const auto check = [&](bool gives) {
+    const int64_t before = host_syncs();
+    const auto passes = [&] {
+      const nn::Autocast autocast(test_device(), true);
+      return run_masked_on_gpu(tokens_there, sites_of(there), kept, gives ? given_there : std::vector<at::Tensor>());
+    }();
+    EXPECT_EQ(host_syncs(), before);
+    ASSERT_EQ(passes.size(), c.sites);
+    for (size_t site = 0; site < c.sites; ++site) {
+      const at::Tensor logits = passes[site].logits.cpu(), choice = passes[site].choice.cpu();
+      EXPECT_LT(relative_difference(logits, reference[site]->gate()->forward(tokens)), 2e-6) << site;
+      EXPECT_TRUE(choice.equal(best_class(logits, c.min_k))) << site;
+      const at::Tensor ran = gives ? given[static_cast<int64_t>(site)] : choice,
+                       expected =
+                           test::masked_reference(*reference[site], tokens.view({-1, c.width}), ran.reshape({-1}));
+      const at::Tensor found = passes[site].output.cpu().to(at::kFloat);
+      // Hidden units and outputs are rounded: each by half of 2^-8 at most.
+      EXPECT_LT(relative_difference(found, expected.view(tokens.sizes())), 4e-3) << site;
+      EXPECT_TRUE(found.index({ran.eq(0)}).eq(0).all().item<bool>());
+    }
+  };
+  check(false);
+  check(true);
+  // Parameters that changed are laid out anew.
+  const auto change = [&](const std::function<void(AcmLayer&)>& how) {
+    for (const Layers& layers : {reference, there}) how(*layers.back());
+    check(false);
+  };
+  change([](AcmLayer& layer) { layer.w2.detach().mul_(2); });
+  change([](AcmLayer& layer) { layer.gate()->layer_parameters()[1].detach().mul_(3); });
+}
+
+TEST(MaskedOnAGpu, RunsNoneOfFewerThanNoneAndAllOfMoreThanThereAre) {
+  const at::NoGradGuard no_grad;
+  const MaskedCase c{1, 32, 4, 16, 5};
+  const Layers there = rounded_layers(c, test_device());
+  const at::Tensor tokens = rounded_tokens(c.width).to(test_device());
+  const nn::Autocast autocast(test_device(), true);
+  if (!has_own_masked_products(tokens, sites_of(there).front()))
+    GTEST_SKIP() << "a GPU of another compute capability than 9.0";
+  KeptTensors kept;
+  const auto run = [&](int64_t count) {
+    const at::Tensor choice = at::full({kSamples, kTokens}, count, tokens.options().dtype(at::kLong));
+    return run_masked_on_gpu(tokens, sites_of(there), kept, {choice}).front().output.cpu();
+  };
+  EXPECT_TRUE(run(-1).equal(run(0)));
+  EXPECT_TRUE(run(c.learners + 1).equal(run(c.learners)));
+  EXPECT_FALSE(run(c.learners).equal(run(c.learners - 1)));
+}
+
+}  // namespace
+}  // namespace acm
