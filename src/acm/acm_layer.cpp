@@ -51,6 +51,13 @@ std::vector<AcmLayer*> alike(std::span<nn::TokenModule* const> modules) {
 #ifdef ACM_WITH_CUDA
 GatedSite site_of(const AcmLayer& layer) { return {layer.weights(), *layer.gate(), layer.shape().min_k}; }
 
+// int64 [sites, samples] of so many sites from that of the context on.
+at::Tensor noise_keys(const nn::TokenContext& context, size_t sites, at::Device device) {
+  if (!context.noise_keys.defined())
+    return nn::token_streams(context.noise, context.positions, context.site, sites, device);
+  return context.noise_keys.narrow(0, static_cast<int64_t>(context.site), static_cast<int64_t>(sites));
+}
+
 std::vector<GatedSite> gated_sites(std::span<AcmLayer* const> layers) {
   std::vector<GatedSite> sites;
   for (const AcmLayer* layer : layers) sites.push_back(site_of(*layer));
@@ -145,7 +152,7 @@ std::vector<at::Tensor> AcmLayer::run_mixtures(std::span<AcmLayer* const> layers
                                                std::span<nn::SiteRecord* const> records) {
 #ifdef ACM_WITH_CUDA
   if (mixes_on_gpu(tokens, *layers.front()->gate_)) {
-    const auto keys = nn::token_streams(context.noise, context.positions, context.site, layers.size(), tokens.device());
+    const at::Tensor keys = noise_keys(context, layers.size(), tokens.device());
     return recorded(run_mixture_on_gpu(tokens, gated_sites(layers), {keys, context.gate_task_gradient}), records);
   }
 #endif

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "acm/cuda/gated_products.h"
-#include "acm/cuda/plain_rows.h"
+#include "acm/cuda/activate.h"
 #include "acm/cuda/token_rows.h"
 #include "acm/own_layout.h"
 #include "nn/autocast.h"

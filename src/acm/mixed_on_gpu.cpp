@@ -7,6 +7,7 @@
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -15,7 +16,6 @@
 
 #include "acm/cuda/mixed_rows.h"
 #include "acm/cuda/packed_sites.h"
-#include "acm/cuda/plain_rows.h"
 #include "acm/gated_on_gpu.h"
 #include "acm/masked_on_gpu.h"
 #include "core/quotient.h"
@@ -164,36 +164,35 @@ void scale(const MixedShape& shape, const at::Tensor& before, const at::Tensor& 
                    "scale hidden units");
 }
 
-// Gradients with respect to `before` from those with respect to scaled, in place; gives those with respect to the
-// gates' second layers.
-at::Tensor backward_to_before(const MixedShape& shape, const MixedGates& gates, const at::Tensor& before,
-                              const Decided& decided, const at::Tensor& of_mixture, bool task_gradient,
-                              const at::Tensor& gradients) {
-  const int64_t rows = before.size(0);
+// Gradients with respect to `before` from those with respect to scaled, in place; gives those of what is added up over
+// rows: b1 of the matrices, and the gates' second layers.
+Packed backward_to_before(const MixedShape& shape, const MixedGates& gates, const at::Tensor& before,
+                          const Decided& decided, const at::Tensor& of_mixture, bool task_gradient,
+                          const at::Tensor& gradients) {
+  const int64_t rows = before.size(0), hidden = shape.hidden(), units = shape.gate_hidden;
   const auto as = decided.soft.options();
-  const at::Tensor of_shares = at::empty({rows, shape.sites, shape.learners}, as);
-  const at::Tensor of_layer = at::empty({shape.sites, quotient_up(rows, kDecideRows), shape.gate_layer()}, as);
+  const ScaleParts in = scale_parts(shape, rows);
+  const at::Tensor of_shares = at::empty({rows, shape.sites, shape.learners, in.slices}, as),
+                   of_biases = at::empty({in.parts, shape.sites, hidden}, as),
+                   of_gates = at::empty({shape.sites, quotient_up(rows, kDecideRows), shape.gate_sums()}, as);
   const nn::OnGpu gpu(before.device());
-  nn::check_launch(scale_backward_on_gpu(shape, gradients.mutable_data_ptr(), before.const_data_ptr(),
-                                         decided.choice.const_data_ptr<int64_t>(), rows,
-                                         of_shares.mutable_data_ptr<float>(), gpu.stream()),
-                   "find the gradients of hidden units");
+  nn::check_launch(
+      scale_backward_on_gpu(shape, gradients.mutable_data_ptr(), before.const_data_ptr(),
+                            decided.choice.const_data_ptr<int64_t>(), rows,
+                            {of_shares.mutable_data_ptr<float>(), of_biases.mutable_data_ptr<float>()}, gpu.stream()),
+      "find the gradients of hidden units");
   nn::check_launch(
       decide_backward_on_gpu(shape, gates, before.const_data_ptr(), numbers(decided.soft), numbers(of_mixture),
                              task_gradient ? numbers(of_shares) : nullptr, rows, gradients.mutable_data_ptr(),
-                             of_layer.mutable_data_ptr<float>(), gpu.stream()),
+                             of_gates.mutable_data_ptr<float>(), gpu.stream()),
       "find the gradients of gates");
-  return of_layer.sum(1);
-}
-
-// float32 [columns], in a fixed order.
-at::Tensor sum_of_rows(const at::Tensor& rows) {
-  const int64_t count = rows.size(0), columns = rows.size(1);
-  const at::Tensor parts = at::empty({row_parts(count, columns), columns}, rows.options().dtype(at::kFloat));
-  nn::check_launch(sum_rows_on_gpu(rows.scalar_type(), rows.const_data_ptr(), count, columns,
-                                   parts.mutable_data_ptr<float>(), nn::OnGpu(rows.device()).stream()),
-                   "add the gradients of rows");
-  return parts.sum(0);
+  Packed of{{}, at::empty({shape.sites, shape.columns()}, as), {}, {}};
+  at::Tensor of_learners = of.b1.narrow(1, 0, hidden);
+  at::sum_out(of_learners, of_biases, 0);
+  const at::Tensor of_gate = of_gates.sum(1);
+  of.b1.narrow(1, hidden, units).copy_(of_gate.narrow(1, shape.gate_layer(), units));
+  of.gate_layer = of_gate.narrow(1, 0, shape.gate_layer()).contiguous();
+  return of;
 }
 
 // tokens [rows, width] in the type of the products. Gives the output [rows, width] of each site, then of all of them
@@ -233,20 +232,20 @@ struct MixtureOnGpu : torch::autograd::Function<MixtureOnGpu> {
                            .temperature = static_cast<float>(context->saved_data["temperature"].toDouble())};
     const int64_t parameters = context->saved_data["parameters"].toInt();
     const at::Tensor of_before = at::empty_like(before);
-    Packed of{{}, {}, at::empty_like(w2), {}};
+    const at::Tensor of_w2 = at::empty_like(w2);
     for (int64_t site = 0; site < shape.sites; ++site) {
       const at::Tensor& given = gradients[static_cast<size_t>(site)];
       const at::Tensor of_output = given.defined() ? given.contiguous() : at::zeros_like(tokens);
-      at::Tensor of_scaled = part_of(shape, of_before, site), of_w2 = of.w2[site];
+      at::Tensor of_scaled = part_of(shape, of_before, site), of_second = of_w2[site];
       at::mm_out(of_scaled, of_output, w2[site].t());
-      at::mm_out(of_w2, part_of(shape, scaled, site).t(), of_output);
+      at::mm_out(of_second, part_of(shape, scaled, site).t(), of_output);
     }
     const at::Tensor& given = gradients[static_cast<size_t>(shape.sites)];
-    of.gate_layer = backward_to_before(shape, gates, before, {{}, saved[6], {}, saved[7]},
-                                       given.defined() ? given.contiguous() : given,
-                                       context->saved_data["task_gradient"].toBool(), of_before);
+    Packed of = backward_to_before(shape, gates, before, {{}, saved[6], {}, saved[7]},
+                                   given.defined() ? given.contiguous() : given,
+                                   context->saved_data["task_gradient"].toBool(), of_before);
     of.w1 = at::mm(tokens.t(), of_before);
-    of.b1 = sum_of_rows(of_before);
+    of.w2 = of_w2;
     variable_list all = unpack(shape, of, parameters > shape.sites * static_cast<int64_t>(kParameters));
     all.insert(all.begin(), at::mm(of_before, w1.t()));
     all.resize(all.size() + 3);

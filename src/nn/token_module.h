@@ -39,10 +39,12 @@ class Recorder {
 
 // What a token module may know and tell in one forward pass.
 struct TokenContext {
-  at::Tensor valid;      // bool [samples, tokens]; undefined: every token is valid
-  at::Tensor positions;  // int64 [samples], on the host: places in the schedule, part of the key of every
-                         // sample's noise
-  StreamKey noise;       // of (seed, step)
+  at::Tensor valid;       // bool [samples, tokens]; undefined: every token is valid
+  at::Tensor positions;   // int64 [samples], on the host: places in the schedule, part of the key of every
+                          // sample's noise
+  StreamKey noise;        // of (seed, step)
+  at::Tensor noise_keys;  // on a GPU: token_streams() of all sites, so that one copy brings them; undefined: each
+                          // site's own does
   bool training = false;
   bool gate_task_gradient = true;  // method.md 2: whether the output carries gradient to the gates
   std::optional<int64_t> choice;   // run exactly so many learners at every site, and no gate

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/quotient.h"
 #include "nn/autocast.h"
+#include "nn/random_tensor.h"
 #include "phases/batch_statistics.h"
 #include "phases/calibrated_start.h"
 #include "phases/frozen_teacher.h"
@@ -130,6 +131,9 @@ class Finetune final : public train::Phase {
     nn::TokenContext context;
     context.positions = batch.positions;
     context.noise = run_.key().with("finetune").with("gumbel").with(static_cast<uint64_t>(slice.step));
+    if (run_.device.is_cuda())
+      context.noise_keys =
+          nn::token_streams(context.noise, batch.positions, 0, model_.backbone->sites().size(), run_.device);
     context.training = true;
     context.gate_task_gradient = config_.gate_task_gradient;
     context.recorder = &recorder;

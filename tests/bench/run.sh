@@ -13,7 +13,8 @@ FOLDER/inference.png where gnuplot is installed.
 
   --quick        the smallest model and few rounds, in seconds: shows that everything runs; the figures mean nothing
   --gpu          ViT-B/16 in bfloat16 on the first GPU, by the time until it has done its work; inference also with ACMs at its feed-forward
-                 networks alone, and of one such network; steps of phases 0 and 3, four a turn; those of phases 1 and 2 in TF32
+                 networks alone, and of one such network; steps of phases 0 and 3, four a turn, beside as many operations in the
+                 largest product; those of phases 1 and 2 in TF32
   --out FOLDER   default: runs/bench
 
   ACM_BUILD    the build folder (default: build; with --gpu build-cuda)

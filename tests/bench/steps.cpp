@@ -5,16 +5,21 @@
 // model; of that step and the dense forward pass over those of eager PyTorch, where a Python with it is given. Weights
 // and images are random; the cache of phases 1 and 2 is captured first. What runs is the phases' own code, each in a
 // process of its own, which takes one step when it is its turn (of phases 0, 2 and 3 S steps, the host looking at
-// numbers after the last). A step is forward, backward and update, over the same number of images; that of phase 1 is
-// the sum over all sites. Seconds and ratios are medians over the rounds; memory is the peak of the steps beyond the
-// weights. --precision bfloat16: phases 0 and 3, forward pass and eager PyTorch under autocast; tf32: float32, whose
-// products on a GPU round what they multiply. Prints CSV.
+// numbers after the last). On a GPU also products of 8192 x 8192 x 8192, as many operations as three dense forward
+// passes have, which a step is said to need: that time over a step's is the step's share of the machine's peak. A step
+// is forward, backward and update, over the same number of images; that of phase 1 is the sum over all sites. Seconds
+// and ratios are medians over the rounds; memory is the peak of the steps beyond the weights. --precision bfloat16:
+// phases 0 and 3, forward pass and eager PyTorch under autocast; tf32: float32, whose products on a GPU round what they
+// multiply. Prints CSV.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 
@@ -144,6 +149,28 @@ void run_forward(NoiseRun& noise, Turns& turns, int64_t turns_of_run) {
   }
 }
 
+// As many operations as three dense forward passes of each step of a turn have, in the largest product that is of use
+// to measure a GPU by.
+void run_products(NoiseRun& noise, Turns& turns, const Options& options) {
+  constexpr int64_t kSide = 8192;
+  SilentProgress silent;
+  const auto run = noise.run(silent);
+  const auto model = phases::new_backbone(run);
+  const auto tokens = model->token_counts(noise.images.all())[0].item<int64_t>();
+  const double wanted = 3 * static_cast<double>(nn::dense_macs(*model, tokens) * options.batch * options.steps_of_turn),
+               of_product = static_cast<double>(kSide * kSide * kSide);
+  const at::Tensor factor = at::randn({kSide, kSide}, run.device)
+                                .to(run.settings.pretrain.autocast == "bfloat16" ? at::kBFloat16 : at::kFloat);
+  const auto count = static_cast<int64_t>(std::ceil(wanted / of_product));
+  for (int64_t turn = 0; turn <= options.rounds; ++turn) {
+    turns.await();
+    const double start = seconds_on(run.device);
+    for (int64_t i = 0; i < count; ++i) at::mm(factor, factor);
+    const double seconds = seconds_on(run.device) - start;
+    turns.end(seconds * wanted / (of_product * static_cast<double>(count * options.steps_of_turn)));
+  }
+}
+
 // What takes turns with the others. `weights`: bytes of its model, which are not counted as its memory (eager.py leaves
 // them out by itself).
 struct Contestant {
@@ -194,6 +221,10 @@ std::vector<Contestant> contestants(const Options& options, const std::filesyste
                  start(options, folder, "dense forward",
                        [&options](NoiseRun& noise, Turns& turns) { run_forward(noise, turns, options.rounds + 1); }),
                  dense});
+  if (options.device != "cpu")
+    all.push_back({"products of a step", options.runs(PhaseId::kFinetune) ? "finetune step" : "pretrain step",
+                   start(options, folder, "products of a step",
+                         [&options](NoiseRun& noise, Turns& turns) { run_products(noise, turns, options); })});
   if (options.eager.empty()) return all;
   all.push_back({"eager PyTorch step", "", start_eager(options, "step")});
   all.push_back({"eager PyTorch forward", "", start_eager(options, "forward")});

@@ -80,7 +80,10 @@ INSTANTIATE_TEST_SUITE_P(
                     MixedCase{8, Activation::kGelu, true, false, 1, {}, true, 1},
                     MixedCase{24, Activation::kIdentity, true, true, 1, {.hidden = 64}, true, 3, 3, 74},
                     MixedCase{5, Activation::kGelu, false, false, 1, {.hidden = 3}, true, 4, 3},
-                    MixedCase{8, Activation::kGelu, true, false, 0, {.hidden = 40}, false, 3, 2}));
+                    MixedCase{8, Activation::kGelu, true, false, 0, {.hidden = 40}, false, 3, 2},
+                    // Units that take several slices, the last of which is shorter.
+                    MixedCase{97, Activation::kGelu, true, false, 1, {}, true, 2, 2},
+                    MixedCase{800, Activation::kGelu, true, true, 0, {.hidden = 16}, true, 2}));
 
 // A pass with its gradients, on the host in float64.
 struct Trained {
@@ -249,9 +252,11 @@ TEST(MixedOnAGpu, GivesTogetherWhatLayersGiveAlone) {
     context.training = training;
     context.recorder = &together;
     context.site = kFirst;
+    context.noise_keys = nn::token_streams(context.noise, positions(), 0, kFirst + kSites, test_device());
     const auto outputs = modules.front()->forward_together(modules, tokens, context);
     ASSERT_EQ(outputs.size(), kSites);
     context.recorder = &alone;
+    context.noise_keys = at::Tensor();
     for (size_t i = 0; i < kSites; ++i) {
       context.site = kFirst + i;
       const at::Tensor output = modules[i]->forward(tokens, context);

@@ -83,8 +83,8 @@ __device__ void multiply_step(const uint16_t* tokens, int width, const StepWeigh
 
 // The first layer before bias and activation, over every kWarps-th step of the tokens. A lane reads eight numbers in a
 // row; that the product takes them for others does not matter to its sums, since they are the same of tokens and
-// weights. The weights of the first steps are on their way while the tokens come: on an H100 to put 25,216 tokens of 768
-// numbers in tiles by a gate of 19 units then took 37 us in the place of 41.5.
+// weights. The weights of the first steps are on their way while the tokens come: on an H100 to put 25,216 tokens of
+// 768 numbers in tiles by a gate of 19 units then took 37 us in the place of 41.5.
 template <int kUnitTiles>
 __device__ void multiply_units(const GateOfTokens& gate, int width, Block<kUnitTiles>& shared) {
   constexpr int kAhead = 3;

@@ -1,5 +1,6 @@
 #include "acm/cuda/mixed_rows.h"
 
+#include <algorithm>
 #include <numeric>
 #include <type_traits>
 
@@ -134,39 +135,51 @@ __global__ void scale(MixedShape shape, const Chunk<Number, kNumbers>* before, c
   }
 }
 
-// `lanes` of a warp, a power of two, have the units of one learner of one site for one row.
+// How the units of a learner lie over threads, in chunks: a slice of them belongs to as many lanes of a warp, a power
+// of two, for every `parts`-th row, so that a thread adds up what its columns have over rows.
+struct Slices {
+  uint32_t slices, lanes, parts;
+};
+
 template <class Number, int kNumbers>
-__global__ void scale_backward(MixedShape shape, Chunk<Number, kNumbers>* gradients,
+__global__ void scale_backward(MixedShape shape, Slices by, Chunk<Number, kNumbers>* gradients,
                                const Chunk<Number, kNumbers>* before, const int64_t* choice, int64_t rows,
-                               uint32_t lanes, float* share_gradients) {
-  const int64_t of_row = shape.columns() / kNumbers, of_learners = shape.hidden() / kNumbers;
-  const auto of_learner = static_cast<uint32_t>(shape.learner_width / kNumbers),
-             learners = static_cast<uint32_t>(shape.learners);
-  const uint32_t lane = threadIdx.x % lanes, of_warp = threadIdx.x % kLanes / lanes;
-  const int64_t runs_of_warp = kLanes / lanes, all = rows * shape.sites * shape.learners;
-  // All lanes of a warp take part in its sums, those behind the last learner too.
-  for (int64_t first = first_item() / kLanes * runs_of_warp; first < all; first += item_distance() / lanes) {
-    const auto item = static_cast<uint32_t>(first) + of_warp;
-    const uint32_t pair = item / learners, learner = item % learners;
-    const bool any = item < all, runs = any && learner < choice[choice_of(shape, rows, pair)];
-    float sum = 0;
-    for (uint32_t i = lane; i < of_learner && any; i += lanes) {
-      const int64_t at = pair * of_row + learner * of_learner + i;
-      const Chunk<Number, kNumbers> values = before[at];
-      Chunk<Number, kNumbers> of_scaled = gradients[at];
+                               float* share_gradients, Chunk<float, kNumbers>* bias_gradients) {
+  const auto sites = static_cast<uint32_t>(shape.sites), learners = static_cast<uint32_t>(shape.learners),
+             of_learner = static_cast<uint32_t>(shape.learner_width / kNumbers), of_learners = of_learner * learners,
+             of_row = static_cast<uint32_t>(shape.columns() / kNumbers);
+  const uint32_t lane = threadIdx.x % by.lanes, run = static_cast<uint32_t>(first_item()) / by.lanes,
+                 runs_of_site = learners * by.slices;
+  const uint32_t part = run / (sites * runs_of_site), site = run / runs_of_site % sites,
+                 learner = run / by.slices % learners, slice = run % by.slices, at = slice * by.lanes + lane;
+  const bool stands = part < by.parts && at < of_learner;
+  Chunk<float, kNumbers> sums{};
+  // All lanes of a warp take part in its sums, those that have no row too.
+  for (uint32_t begin = 0; begin < rows; begin += by.parts) {
+    const int64_t row = int64_t{begin} + part, pair = row * sites + site,
+                  place = pair * of_row + learner * of_learner + at;
+    float share = 0;
+    if (stands && row < rows) {
+      const bool runs = learner < choice[site * rows + row];
+      const Chunk<Number, kNumbers> values = before[place];
+      Chunk<Number, kNumbers> of_scaled = gradients[place];
       for (int n = 0; n < kNumbers; ++n) {
         const float x = values.of[n], gradient = of_scaled.of[n];
         const Gelu unit = shape.gelu ? gelu(x) : Gelu{x, 1};
-        sum += gradient * unit.value;
-        of_scaled.of[n] = static_cast<Number>(runs ? gradient * unit.slope : 0);
+        share += gradient * unit.value;
+        const float of_before = runs ? gradient * unit.slope : 0;
+        of_scaled.of[n] = static_cast<Number>(of_before);
+        sums.of[n] += of_before;
       }
-      gradients[at] = of_scaled;
+      gradients[place] = of_scaled;
     }
-    for (uint32_t other = lanes / 2; other > 0; other /= 2) sum += __shfl_xor_sync(kAllLanes, sum, other);
-    if (lane != 0 || !any) continue;
+    for (uint32_t other = by.lanes / 2; other > 0; other /= 2) share += __shfl_xor_sync(kAllLanes, share, other);
+    if (lane != 0 || part >= by.parts || row >= rows) continue;
     const auto* of_shares = reinterpret_cast<const Number*>(gradients + pair * of_row + of_learners);
-    share_gradients[item] = sum + static_cast<float>(of_shares[learner]);
+    if (slice == 0) share += static_cast<float>(of_shares[learner]);
+    share_gradients[(pair * learners + learner) * by.slices + slice] = share;
   }
+  if (stands) bias_gradients[(int64_t{part} * sites + site) * of_learners + learner * of_learner + at] = sums;
 }
 
 constexpr int kTileUnits = 32;  // of a gate, at once
@@ -174,22 +187,22 @@ constexpr int kTileUnits = 32;  // of a gate, at once
 // different banks of memory.
 template <int kAllowed>
 struct DecidedRows {
-  float logits[kDecideRows][kAllowed + 1];  // gradients
-  float hidden[kDecideRows][kTileUnits + 1];
+  float logits[kDecideRows][kAllowed + 1];                                            // gradients
+  float hidden[kDecideRows][kTileUnits + 1], of_hidden[kDecideRows][kTileUnits + 1];  // values, gradients
 };
 
 // The gradient with respect to the logits of a row.
 template <int kAllowed>
 __device__ void logit_gradients(const MixedShape& shape, float temperature, const float* soft, const float* of_mixture,
-                                const float* of_shares, float (&gradients)[kAllowed]) {
+                                const float* of_shares, int64_t slices, float (&gradients)[kAllowed]) {
   const int64_t allowed = shape.allowed();
   float shares = 0, mean = 0;  // the sum of the gradients of those that run
-  int64_t learner = 0;
+  int64_t slice = 0;
 #pragma unroll
   for (int i = 0; i < kAllowed; ++i) {
     if (i >= allowed) continue;
     if (of_shares)
-      for (; learner < shape.min_k + i; ++learner) shares += of_shares[learner];
+      for (; slice < (shape.min_k + i) * slices; ++slice) shares += of_shares[slice];
     gradients[i] = shares + (of_mixture ? of_mixture[i] : 0);
     mean += gradients[i] * soft[i];
   }
@@ -201,7 +214,7 @@ __device__ void logit_gradients(const MixedShape& shape, float temperature, cons
 // respect to them before the activation.
 template <class Number, int kNumbers, int kAllowed>
 __device__ void unit_gradients(const MixedShape& shape, const float* layer, const float (&of_logits)[kAllowed],
-                               int first, const Chunk<Number, kNumbers>* before, float* values,
+                               int first, const Chunk<Number, kNumbers>* before, float* values, float* of_values,
                                Chunk<Number, kNumbers>* gradients) {
   const auto allowed = static_cast<int>(shape.allowed()), units = static_cast<int>(shape.gate_hidden);
   for (int at = 0; at < kTileUnits && first + at < units; at += kNumbers) {
@@ -214,7 +227,8 @@ __device__ void unit_gradients(const MixedShape& shape, const float* layer, cons
 #pragma unroll
       for (int i = 0; i < kAllowed; ++i)
         if (i < allowed) gradient += of_logits[i] * layer[i * (units + 1) + first + at + n];
-      chunk.of[n] = static_cast<Number>(gradient * unit.slope);
+      of_values[at + n] = gradient * unit.slope;
+      chunk.of[n] = static_cast<Number>(of_values[at + n]);
     }
     gradients[(first + at) / kNumbers] = chunk;
   }
@@ -223,53 +237,58 @@ __device__ void unit_gradients(const MixedShape& shape, const float* layer, cons
 // A block has kDecideRows rows of one site.
 template <class Number, int kNumbers, int kAllowed>
 __global__ void decide_backward(MixedShape shape, MixedGates gates, const Number* before, const float* soft,
-                                const float* of_mixture, const float* of_shares, int64_t rows, int64_t parts,
-                                Number* gradients, float* layer_gradients) {
+                                const float* of_mixture, const float* of_shares, int64_t slices, int64_t rows,
+                                int64_t parts, Number* gradients, float* sums) {
   __shared__ DecidedRows<kAllowed> mine;
   const auto allowed = static_cast<int>(shape.allowed()), units = static_cast<int>(shape.gate_hidden);
   for (int64_t block = blockIdx.x; block < shape.sites * parts; block += gridDim.x) {
     const int64_t site = block / parts, first_row = block % parts * kDecideRows, row = first_row + threadIdx.x;
     const auto here = static_cast<int>(rows - first_row < kDecideRows ? rows - first_row : kDecideRows);
     const float* layer = gates.layer + site * shape.gate_layer();
-    float* to = layer_gradients + block * shape.gate_layer();
+    float* to = sums + block * shape.gate_sums();
     const int64_t decided = (site * rows + row) * allowed, pair = row * shape.sites + site,
                   place = pair * shape.columns() + shape.hidden();
     float of_logits[kAllowed] = {};
     if (row < rows) {
       logit_gradients(shape, gates.temperature, soft + decided, of_mixture ? of_mixture + decided : nullptr,
-                      of_shares ? of_shares + pair * shape.learners : nullptr, of_logits);
+                      of_shares ? of_shares + pair * shape.learners * slices : nullptr, slices, of_logits);
 #pragma unroll
       for (int i = 0; i < kAllowed; ++i) mine.logits[threadIdx.x][i] = of_logits[i];
     }
     for (int first = 0; first < units; first += kTileUnits) {
       if (row < rows)
         unit_gradients(shape, layer, of_logits, first, reinterpret_cast<const Chunk<Number, kNumbers>*>(before + place),
-                       mine.hidden[threadIdx.x], reinterpret_cast<Chunk<Number, kNumbers>*>(gradients + place));
+                       mine.hidden[threadIdx.x], mine.of_hidden[threadIdx.x],
+                       reinterpret_cast<Chunk<Number, kNumbers>*>(gradients + place));
       __syncthreads();
       const int tile = units - first < kTileUnits ? units - first : kTileUnits;
-      for (int item = static_cast<int>(threadIdx.x); item < allowed * tile; item += static_cast<int>(blockDim.x)) {
+      for (int item = static_cast<int>(threadIdx.x); item < (allowed + 1) * tile;
+           item += static_cast<int>(blockDim.x)) {
         const int i = item / tile, unit = item % tile;
         float sum = 0;
-        for (int one = 0; one < here; ++one) sum += mine.logits[one][i] * mine.hidden[one][unit];
+        for (int one = 0; one < here; ++one)
+          sum += i < allowed ? mine.logits[one][i] * mine.hidden[one][unit] : mine.of_hidden[one][unit];
         to[i * (units + 1) + first + unit] = sum;
       }
       __syncthreads();
     }
-    for (int i = static_cast<int>(threadIdx.x); i < allowed; i += static_cast<int>(blockDim.x)) {
+    for (int i = static_cast<int>(threadIdx.x); i <= allowed; i += static_cast<int>(blockDim.x)) {
       float sum = 0;
-      for (int one = 0; one < here; ++one) sum += mine.logits[one][i];
+      for (int one = 0; i < allowed && one < here; ++one) sum += mine.logits[one][i];
       to[i * (units + 1) + units] = sum;
     }
     __syncthreads();  // whoever comes next may write
   }
 }
 
-// Few enough that each has several chunks to read at once.
-uint32_t lanes_of_learner(int64_t chunks) {
-  constexpr int64_t kChunksOfLane = 3;
-  uint32_t lanes = 1;
-  while (lanes < kLanes && lanes * kChunksOfLane < chunks) lanes *= 2;
-  return lanes;
+Slices slices_of(const MixedShape& shape, int64_t chunks, int64_t rows) {
+  constexpr int64_t kAtOnce = 160'000, kLeastRows = 8;  // threads that a large GPU runs; rows of a part
+  const auto places = [&](int64_t lanes) { return quotient_up(chunks, lanes) * lanes; };
+  int64_t lanes = kLanes;
+  while (places(lanes) * 5 > chunks * 6) lanes /= 2;  // at most a sixth of them have no chunk
+  const int64_t parts = kAtOnce / (shape.sites * shape.learners * places(lanes));
+  return {static_cast<uint32_t>(places(lanes) / lanes), static_cast<uint32_t>(lanes),
+          static_cast<uint32_t>(std::clamp(parts, int64_t{1}, quotient_up(rows, kLeastRows)))};
 }
 
 // Calls run with a constant of at least so many counts: a thread has a number for each in registers.
@@ -313,30 +332,43 @@ const char* scale_on_gpu(const MixedShape& shape, const void* before, const int6
   });
 }
 
+ScaleParts scale_parts(const MixedShape& shape, int64_t rows) {
+  ScaleParts parts{};
+  nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
+    return nn::by_chunks<Number>(shape.learner_width, [&]<int kNumbers>(Chunk<Number, kNumbers>) -> const char* {
+      const Slices by = slices_of(shape, shape.learner_width / kNumbers, rows);
+      parts = {by.slices, by.parts};
+      return nullptr;
+    });
+  });
+  return parts;
+}
+
 const char* scale_backward_on_gpu(const MixedShape& shape, void* gradients, const void* before, const int64_t* choice,
-                                  int64_t rows, float* share_gradients, void* stream) {
+                                  int64_t rows, const ScaleGradients& to, void* stream) {
   return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return nn::by_chunks<Number>(shape.learner_width, [&]<int kNumbers>(Chunk<Number, kNumbers>) -> const char* {
       using Of = Chunk<Number, kNumbers>;
-      const int64_t all = rows * shape.sites * shape.learners;
-      if (all > UINT32_MAX - kLanes) return kTooManyRows;
-      const uint32_t lanes = lanes_of_learner(shape.learner_width / kNumbers);
-      return launch(scale_backward<Number, kNumbers>, all, kThreads / lanes, kThreads, stream, shape,
-                    static_cast<Of*>(gradients), static_cast<const Of*>(before), choice, rows, lanes, share_gradients);
+      if (rows > UINT32_MAX / 2) return kTooManyRows;
+      const Slices by = slices_of(shape, shape.learner_width / kNumbers, rows);
+      const int64_t threads = shape.sites * shape.learners * by.slices * by.lanes * by.parts;
+      return launch(scale_backward<Number, kNumbers>, threads, kThreads, kThreads, stream, shape, by,
+                    static_cast<Of*>(gradients), static_cast<const Of*>(before), choice, rows, to.shares,
+                    reinterpret_cast<Chunk<float, kNumbers>*>(to.biases));
     });
   });
 }
 
 const char* decide_backward_on_gpu(const MixedShape& shape, const MixedGates& gates, const void* before,
                                    const float* soft, const float* mixture_gradients, const float* share_gradients,
-                                   int64_t rows, void* gradients, float* layer_gradients, void* stream) {
-  const int64_t parts = quotient_up(rows, kDecideRows);
+                                   int64_t rows, void* gradients, float* sums, void* stream) {
+  const int64_t parts = quotient_up(rows, kDecideRows), slices = scale_parts(shape, rows).slices;
   return nn::by_scalar_type(shape.type, [&]<class Number>(Number) {
     return by_gate_chunks<Number>(shape, [&]<int kNumbers>(Chunk<Number, kNumbers>) {
       return by_allowed(shape.allowed(), [&]<int kAllowed>(std::integral_constant<int, kAllowed>) {
         return launch(decide_backward<Number, kNumbers, kAllowed>, shape.sites * parts, 1, kDecideRows, stream, shape,
-                      gates, static_cast<const Number*>(before), soft, mixture_gradients, share_gradients, rows, parts,
-                      static_cast<Number*>(gradients), layer_gradients);
+                      gates, static_cast<const Number*>(before), soft, mixture_gradients, share_gradients, slices, rows,
+                      parts, static_cast<Number*>(gradients), sums);
       });
     });
   });

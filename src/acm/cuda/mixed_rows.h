@@ -32,19 +32,30 @@ const char* decide_on_gpu(const MixedShape& shape, const MixedGates& gates, cons
 const char* scale_on_gpu(const MixedShape& shape, const void* before, const int64_t* choice, int64_t rows, void* scaled,
                          void* stream);
 
+// What scale_backward_on_gpu adds up in parts: the gradient of a share over so many slices of its learner's units,
+// those of biases over so many parts of the rows.
+struct ScaleParts {
+  int64_t slices, parts;
+};
+ScaleParts scale_parts(const MixedShape& shape, int64_t rows);
 // From `gradients` [rows, sites, columns] with respect to scaled, in place, those with respect to the learners' part of
-// `before`; share_gradients float32 [rows, sites, learners].
+// `before`, and these summed over rows.
+struct ScaleGradients {
+  float* shares;  // [rows, sites, learners, slices]
+  float* biases;  // [parts, sites, hidden]
+};
 const char* scale_backward_on_gpu(const MixedShape& shape, void* gradients, const void* before, const int64_t* choice,
-                                  int64_t rows, float* share_gradients, void* stream);
+                                  int64_t rows, const ScaleGradients& to, void* stream);
 
 // Rows whose sums decide_backward_on_gpu makes at once.
 inline constexpr int64_t kDecideRows = 64;
-// From gradients with respect to mixture (float32 [sites, rows, allowed]) and to the shares (float32 [rows, sites,
-// learners]), each null where there are none: those with respect to the gate's part of `before`, in the gate's place in
-// `gradients` (what stands behind it is multiplied by weights of zero); and those of the second layer,
-// float32 [sites, ceil(rows / kDecideRows), allowed, gate_hidden + 1], a sum for each kDecideRows rows.
+// From gradients with respect to mixture (float32 [sites, rows, allowed]) and to the shares (as above), each null where
+// there are none: those with respect to the gate's part of `before`, in the gate's place in `gradients` (what stands
+// behind it is multiplied by weights of zero); and float32 sums [sites, ceil(rows / kDecideRows), allowed + 1,
+// gate_hidden + 1] for each kDecideRows rows: the gradients of the second layer, its bias last, then those of the first
+// layer's biases and a zero.
 const char* decide_backward_on_gpu(const MixedShape& shape, const MixedGates& gates, const void* before,
                                    const float* soft, const float* mixture_gradients, const float* share_gradients,
-                                   int64_t rows, void* gradients, float* layer_gradients, void* stream);
+                                   int64_t rows, void* gradients, float* sums, void* stream);
 
 }  // namespace acm

@@ -26,6 +26,7 @@ struct MixedShape {
     return (hidden() + (gate_hidden > learners ? gate_hidden : learners) + 7) / 8 * 8;
   }
   constexpr int64_t gate_layer() const { return allowed() * (gate_hidden + 1); }  // numbers of the gate's second layer
+  constexpr int64_t gate_sums() const { return gate_layer() + gate_hidden + 1; }  // and of its first layer's biases
 };
 inline constexpr int64_t kMostSites = 3, kMostAllowed = 16;
 
