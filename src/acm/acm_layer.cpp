@@ -55,6 +55,7 @@ GatedSite site_of(const AcmLayer& layer) { return {layer.weights(), *layer.gate(
 at::Tensor noise_keys(const nn::TokenContext& context, size_t sites, at::Device device) {
   if (!context.noise_keys.defined())
     return nn::token_streams(context.noise, context.positions, context.site, sites, device);
+  TORCH_CHECK(context.noise_keys.size(1) == context.positions.numel(), "noise keys of other samples");
   return context.noise_keys.narrow(0, static_cast<int64_t>(context.site), static_cast<int64_t>(sites));
 }
 

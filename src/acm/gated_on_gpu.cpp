@@ -13,8 +13,8 @@
 #include <span>
 #include <vector>
 
-#include "acm/cuda/gated_products.h"
 #include "acm/cuda/activate.h"
+#include "acm/cuda/gated_products.h"
 #include "acm/cuda/token_rows.h"
 #include "acm/own_layout.h"
 #include "nn/autocast.h"
@@ -105,8 +105,6 @@ at::Tensor run_in_order(const at::Tensor& tokens, const at::Tensor& choice, cons
 LearnerWeights converted(const LearnerWeights& w, at::ScalarType type) {
   return {w.w1.to(type), w.b1.to(type), w.w2.to(type), w.b2.defined() ? w.b2.to(type) : w.b2, w.learners, w.activation};
 }
-
-LearnerShape shape_of(const LearnerWeights& w) { return {w.w1.size(0), w.learners, w.w1.size(1) / w.learners}; }
 
 bool has_own_products(const LearnerWeights& weights, at::ScalarType type) {
   return type == at::kBFloat16 && has_gated_products(shape_of(weights));

@@ -311,19 +311,19 @@ bool masks_on_gpu(const at::Tensor& tokens, const LearnerWeights& weights, const
 
 std::vector<GatedPass> run_masked_on_gpu(const at::Tensor& tokens, std::span<const GatedSite> sites, KeptTensors& kept,
                                          const std::vector<at::Tensor>& choices) {
-  if (has_own_masked_products(tokens, sites.front())) return run_masked_by_own_products(tokens, sites, kept, choices);
-  const MixedShape shape = shape_of(nn::product_type(tokens), sites);
+  const nn::OnGpu gpu(tokens.device());
+  const at::ScalarType type = nn::product_type(tokens);
   const auto parameters = parameters_of(sites);
+  if (has_own_masked_products(type, sites.front()))
+    return run_masked_by_own_products(tokens, sites, parameters, kept, choices);
+  const MixedShape shape = shape_of(type, sites);
   const auto& packed = kept.of(parameters, shape.type, [&] {
     const Packed made = pack(shape, parameters);
     return std::vector{made.w1, made.b1, made.w2, made.gate_layer};
   });
   const at::Tensor hidden = at::addmm(packed[1], rows_of(tokens, shape.type), packed[0]);
   const Decided decided = decide(shape, {.layer = numbers(packed[3])}, hidden);
-  const at::Tensor choice = choices.empty()       ? decided.choice
-                            : choices.size() == 1 ? choices.front().contiguous()
-                                                  : at::stack(choices);
-  TORCH_CHECK(choice.numel() == decided.choice.numel(), "one count for each token of each site");
+  const at::Tensor choice = given_or_decided(choices, decided.choice);
   scale(shape, hidden, choice, hidden);
   std::vector<at::Tensor> outputs;
   for (int64_t site = 0; site < shape.sites; ++site)

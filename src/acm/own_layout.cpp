@@ -6,6 +6,8 @@
 
 namespace acm {
 
+LearnerShape shape_of(const LearnerWeights& w) { return {w.w1.size(0), w.learners, w.w1.size(1) / w.learners}; }
+
 at::Tensor grouped(const at::Tensor& weight) {
   using nn::kRowGroup;
   return weight.t().reshape({-1, 4, kRowGroup / 8, 2, weight.size(0)}).transpose(1, 2).reshape(weight.t().sizes());

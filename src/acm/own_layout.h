@@ -2,13 +2,16 @@
 
 #include <vector>
 
+#include "acm/cuda/learner_shape.h"
 #include "acm/cuda/token_gates.h"
 #include "acm/gate.h"
+#include "acm/gated_execution.h"
 
 namespace acm {
 
 // Parameters as our own products and gates on GPUs of compute capability 9.0 read them.
 
+LearnerShape shape_of(const LearnerWeights& weights);
 // weight [in, out]: [out, in], rows in the order of nn::kRowGroup.
 at::Tensor grouped(const at::Tensor& weight);
 

@@ -24,7 +24,9 @@ namespace {
 using test::random_tensor;
 using test::relative_difference;
 
-constexpr int64_t kSamples = 3, kTokens = 50;  // more rows than a tile has
+constexpr int64_t kSamples = 3;
+// More rows than a tile has; a cluster of a large GPU then gets several tiles.
+int64_t tokens_of_sample() { return test_device().is_cpu() ? 50 : 3000; }
 
 struct MaskedCase {
   size_t sites;
@@ -61,7 +63,7 @@ std::vector<GatedSite> sites_of(const Layers& layers) {
 }
 
 at::Tensor rounded_tokens(int64_t width) {
-  return random_tensor({kSamples, kTokens, width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
+  return random_tensor({kSamples, tokens_of_sample(), width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
 }
 
 class MaskedOnAGpu : public testing::TestWithParam<MaskedCase> {
@@ -82,22 +84,20 @@ TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
   const Layers reference = rounded_layers(c, at::kCPU), there = rounded_layers(c, test_device());
   const auto sites = static_cast<int64_t>(c.sites);
   const at::Tensor tokens = rounded_tokens(c.width), tokens_there = tokens.to(test_device()),
-                   given =
-                       test::random_choice(sites * kSamples * kTokens, c.learners, 7).view({sites, kSamples, kTokens});
+                   given = test::random_choice(sites * kSamples * tokens_of_sample(), c.learners, 7)
+                               .view({sites, kSamples, tokens_of_sample()});
   if (!has_masked_products({c.width, c.learners, c.learner_width}))
     GTEST_SKIP() << "a GPU of another compute capability than 9.0";
-  {
-    const nn::Autocast autocast(test_device(), true);
-    ASSERT_TRUE(has_own_masked_products(tokens_there, sites_of(there).front()));
-  }
+  ASSERT_TRUE(has_own_masked_products(at::kBFloat16, sites_of(there).front()));
   KeptTensors kept;
   const auto given_there = given.to(test_device()).unbind(0);
   const auto check = [&](bool gives) {
     const int64_t before = host_syncs();
-    const auto passes = [&] {
+    const auto run = [&] {
       const nn::Autocast autocast(test_device(), true);
       return run_masked_on_gpu(tokens_there, sites_of(there), kept, gives ? given_there : std::vector<at::Tensor>());
-    }();
+    };
+    const auto passes = run(), again = run();
     EXPECT_EQ(host_syncs(), before);
     ASSERT_EQ(passes.size(), c.sites);
     for (size_t site = 0; site < c.sites; ++site) {
@@ -111,6 +111,7 @@ TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
       // Hidden units and outputs are rounded: each by half of 2^-8 at most.
       EXPECT_LT(relative_difference(found, expected.view(tokens.sizes())), 4e-3) << site;
       EXPECT_TRUE(found.index({ran.eq(0)}).eq(0).all().item<bool>());
+      EXPECT_TRUE(again[site].output.equal(passes[site].output));
     }
   };
   check(false);
@@ -130,16 +131,32 @@ TEST(MaskedOnAGpu, RunsNoneOfFewerThanNoneAndAllOfMoreThanThereAre) {
   const Layers there = rounded_layers(c, test_device());
   const at::Tensor tokens = rounded_tokens(c.width).to(test_device());
   const nn::Autocast autocast(test_device(), true);
-  if (!has_own_masked_products(tokens, sites_of(there).front()))
+  if (!has_own_masked_products(at::kBFloat16, sites_of(there).front()))
     GTEST_SKIP() << "a GPU of another compute capability than 9.0";
   KeptTensors kept;
   const auto run = [&](int64_t count) {
-    const at::Tensor choice = at::full({kSamples, kTokens}, count, tokens.options().dtype(at::kLong));
+    const at::Tensor choice = at::full({kSamples, tokens_of_sample()}, count, tokens.options().dtype(at::kLong));
     return run_masked_on_gpu(tokens, sites_of(there), kept, {choice}).front().output.cpu();
   };
   EXPECT_TRUE(run(-1).equal(run(0)));
   EXPECT_TRUE(run(c.learners + 1).equal(run(c.learners)));
   EXPECT_FALSE(run(c.learners).equal(run(c.learners - 1)));
+}
+
+TEST(MaskedOnAGpu, RunsNoTokensAndThenSome) {
+  const at::NoGradGuard no_grad;
+  const MaskedCase c{2, 32, 4, 16, 5};
+  const Layers there = rounded_layers(c, test_device());
+  const at::Tensor tokens = rounded_tokens(c.width).to(test_device());
+  const nn::Autocast autocast(test_device(), true);
+  KeptTensors kept, fresh;
+  const auto none = run_masked_on_gpu(tokens.narrow(0, 0, 0), sites_of(there), kept);
+  ASSERT_EQ(none.size(), c.sites);
+  EXPECT_EQ(none.back().output.sizes(), tokens.narrow(0, 0, 0).sizes());
+  EXPECT_EQ(none.back().choice.numel(), 0);
+  EXPECT_TRUE(run_masked_on_gpu(tokens, sites_of(there), kept)
+                  .back()
+                  .output.equal(run_masked_on_gpu(tokens, sites_of(there), fresh).back().output));
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ using namespace nn::hopper;
 // A block has 16 tokens, which come into shared memory at once and may leave it from there. Its warps share the numbers
 // of a token for the first layer of a gate, and then its threads the units and logits. With 32 tokens or half as many
 // warps all took 1.03 to 1.1 times as long on an H100.
-inline constexpr int kTokens = 16, kWarps = 8, kLanes = 32, kThreads = kWarps * kLanes;
+inline constexpr int kTokens = 16, kWarps = 8, kThreads = kWarps * kLanes;
 inline constexpr int kChunk = 8, kStep = 4 * kChunk;  // numbers that a lane reads at once; of a token, by four lanes
 inline constexpr int kStepOfBlock = kWarps * kStep;   // numbers of a token that all warps read at once
 inline constexpr int kTileUnits = 8;                  // units of a product
@@ -37,7 +37,8 @@ inline constexpr int64_t kTokenBytes = kTokens * 2;  // of shared memory behind 
 
 __device__ inline int64_t first_token() { return static_cast<int64_t>(blockIdx.x) * kTokens; }
 
-// tokens [rows, width]: the block's begin to come, and may be read when shared.filled opens.
+// All threads, before they read memory: they wait for the work before (launch.h). tokens [rows, width]: the block's
+// begin to come, and may be read when shared.filled opens.
 template <class Block>
 __device__ void bring_tokens(const uint16_t* tokens, int64_t rows, int width, Block& shared) {
   if (threadIdx.x == 0) {
@@ -161,7 +162,8 @@ __device__ int64_t choose(const GateOfTokens& gate, int64_t rows, const Block<kU
   return choice;
 }
 
-// The gate of the block's tokens, once they have been brought.
+// All threads: the gate of the block's tokens, which bring_tokens() has brought; what they chose, to all threads of a
+// token.
 template <int kUnitTiles>
 __device__ int64_t run_gate(const GateOfTokens& gate, int64_t rows, int width, Block<kUnitTiles>& shared) {
   multiply_units(gate, width, shared);
@@ -189,19 +191,20 @@ const char* by_unit_tiles(int64_t units, Run run) {
 }
 
 // What is wrong with them, or nullptr.
-inline const char* check_tokens(const void* tokens, int64_t rows) {
-  if (rows > kMostTokens) return "too many tokens at once";
+inline const char* check_tokens(const void* tokens, int64_t rows, int64_t width) {
+  if (rows < 1 || rows > kMostTokens) return "no tokens, or too many at once";
+  if (width % kStep != 0 || width > kMostTokenWidth) return "tokens of another width";
   if (reinterpret_cast<uintptr_t>(tokens) % 16 != 0) return "tokens do not begin at a multiple of 16 bytes";
   return nullptr;
 }
 
-// Puts on the stream a kernel with a block for each kTokens tokens, all in one round.
-template <class Work>
-const char* launch_blocks(void (*kernel)(Work), size_t shared, int64_t rows, int64_t width, const Work& work,
-                          void* stream) {
+// Puts on the stream a kernel with a block for each kTokens tokens, all in one round; Shared ends with the tokens.
+template <class Shared, class Work>
+const char* launch_blocks(void (*kernel)(Work), int64_t rows, int64_t width, const Work& work, void* stream) {
+  static_assert(sizeof(Shared) + kTokenBytes * kMostTokenWidth <= size_t{kMostShared});
   cudaLaunchConfig_t config = nn::blocks_for(rows, kTokens, kThreads, stream);
   config.gridDim = dim3(static_cast<unsigned>(quotient_up(rows, int64_t{kTokens})));
-  return launch_with_shared(config, shared + kTokenBytes * static_cast<size_t>(width), kernel, work);
+  return launch_with_shared(config, sizeof(Shared) + kTokenBytes * static_cast<size_t>(width), kernel, work);
 }
 
 }  // namespace acm::in_block

@@ -49,7 +49,7 @@ struct GatedLayer {
       return {{.row = first + part * kTileRows,
                .left_column = 0,
                .right_row = column * kColumns,
-               .column = column,
+               .tile_column = column,
                .steps = tiles_over(kFirst ? inner : count * learner_width, kTileDepth)},
               first + numbers[count] - number * kTokens,
               count};

@@ -27,7 +27,7 @@ struct MaskedLayer {
     return {{.row = row < rows ? row : -1,
              .left_column = site * left_columns,
              .right_row = site * outer + column * kColumns,
-             .column = column,
+             .tile_column = column,
              .steps = tiles_over(inner, kTileDepth)},
             site};
   }
@@ -46,9 +46,10 @@ struct FirstOfMasked : MaskedLayer {
   __device__ Tile tile_at(const Plan&, int index) const { return tile_of_site(index, 0, inner); }
 
   __device__ Row row_of(const Tile& tile, int row) const {
-    if (row >= rows) return {-1, 0};
-    const int64_t count = choice[static_cast<int64_t>(tile.site) * rows + row];
-    return {row, count > learners ? outer : count < 0 ? 0 : static_cast<int>(count) * learner_width};
+    // Without a branch, so that a thread's reads are under way together.
+    const int64_t count = choice[static_cast<int64_t>(tile.site) * rows + (row < rows ? row : 0)];
+    const int runs = static_cast<int>(count > learners ? learners : count < 0 ? 0 : count);
+    return {row < rows ? row : -1, runs * learner_width};
   }
 
   __device__ Eight added_to(const Tile& tile, int column) const {

@@ -288,7 +288,7 @@ Slices slices_of(const MixedShape& shape, int64_t chunks, int64_t rows) {
   while (places(lanes) * 5 > chunks * 6) lanes /= 2;  // at most a sixth of them have no chunk
   const int64_t parts = kAtOnce / (shape.sites * shape.learners * places(lanes));
   return {static_cast<uint32_t>(places(lanes) / lanes), static_cast<uint32_t>(lanes),
-          static_cast<uint32_t>(std::clamp(parts, int64_t{1}, quotient_up(rows, kLeastRows)))};
+          static_cast<uint32_t>(std::max(int64_t{1}, std::min(parts, quotient_up(rows, kLeastRows))))};
 }
 
 // Calls run with a constant of at least so many counts: a thread has a number for each in registers.

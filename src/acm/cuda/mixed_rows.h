@@ -41,8 +41,8 @@ ScaleParts scale_parts(const MixedShape& shape, int64_t rows);
 // From `gradients` [rows, sites, columns] with respect to scaled, in place, those with respect to the learners' part of
 // `before`, and these summed over rows.
 struct ScaleGradients {
-  float* shares;  // [rows, sites, learners, slices]
-  float* biases;  // [parts, sites, hidden]
+  float* shares;  // [rows, sites, learners, slices]; with the first slice what `gradients` has at the share's own place
+  float* biases;  // [parts, sites, hidden], of numbers that are not rounded yet
 };
 const char* scale_backward_on_gpu(const MixedShape& shape, void* gradients, const void* before, const int64_t* choice,
                                   int64_t rows, const ScaleGradients& to, void* stream);

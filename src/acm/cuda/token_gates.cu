@@ -38,13 +38,13 @@ __global__ void __launch_bounds__(kThreads) choose_learners(const GatesWork work
 
 const char* choose_on_gpu(const void* tokens, int64_t rows, int64_t width, const GateOfTokens& gate, int64_t gates,
                           void* stream) {
-  if (const char* failure = check_tokens(tokens, rows)) return failure;
+  if (const char* failure = check_tokens(tokens, rows, width)) return failure;
   const GatesWork work{static_cast<const uint16_t*>(tokens), rows, gates, gate, static_cast<int>(width)};
   return by_unit_tiles(gate.units, [&]<int kUnitTiles>(std::integral_constant<int, kUnitTiles>) -> const char* {
     if constexpr (kUnitTiles == 0)
       return "a gate has no hidden units";
     else
-      return launch_blocks(choose_learners<kUnitTiles>, sizeof(Block<kUnitTiles>), rows, width, work, stream);
+      return launch_blocks<Block<kUnitTiles>>(choose_learners<kUnitTiles>, rows, width, work, stream);
   });
 }
 

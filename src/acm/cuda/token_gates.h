@@ -20,9 +20,10 @@ struct GateOfTokens {
 };
 constexpr int64_t padded_units(int64_t units) { return (units + 7) / 8 * 8; }
 
-// tokens: bfloat16 [rows, width], from a multiple of 16 bytes on; width a multiple of 32. `gate`: so many gates of the
-// same sizes, whose numbers stand behind one another in each of its pointers. Each token is read once. Puts the work on
-// the stream, a cudaStream_t, and gives what CUDA says of that, or nullptr.
+// tokens: bfloat16 [rows, width], from a multiple of 16 bytes on; 1 to kMostTokens of them, width a multiple of 32 and
+// at most kMostTokenWidth. `gate`: so many gates of the same sizes, of 1 to kMostGateUnits units, whose numbers stand
+// behind one another in each of its pointers. Each token is read once. Puts the work on the stream, a cudaStream_t, and
+// gives what CUDA says of that, or nullptr.
 const char* choose_on_gpu(const void* tokens, int64_t rows, int64_t width, const GateOfTokens& gate, int64_t gates,
                           void* stream);
 

@@ -89,13 +89,12 @@ __global__ void __launch_bounds__(kThreads) place_tokens(const Work work) {
 
 const char* place_tokens_on_gpu(const void* tokens, int64_t width, const int64_t* choice, const GateOfTokens* gate,
                                 const TokenTiles& to, void* output, void* stream) {
-  if (const char* failure = check_tokens(tokens, to.tokens)) return failure;
+  if (const char* failure = check_tokens(tokens, to.tokens, width)) return failure;
   const Work work{static_cast<const uint16_t*>(tokens), choice,
                   gate ? *gate : GateOfTokens{},        to,
                   static_cast<uint16_t*>(output),       static_cast<int>(width)};
   return by_unit_tiles(work.gate.units, [&]<int kUnitTiles>(std::integral_constant<int, kUnitTiles>) {
-    static_assert(sizeof(Shared<kUnitTiles>) + kTokenBytes * kMostTokenWidth <= size_t{kMostShared});
-    return launch_blocks(place_tokens<kUnitTiles>, sizeof(Shared<kUnitTiles>), to.tokens, width, work, stream);
+    return launch_blocks<Shared<kUnitTiles>>(place_tokens<kUnitTiles>, to.tokens, width, work, stream);
   });
 }
 

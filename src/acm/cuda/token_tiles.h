@@ -38,10 +38,10 @@ constexpr int64_t tile_numbers(int64_t tokens, int64_t learners) {
   return tiles_of_count(learners + 1, learners, most_tiles(tokens));
 }
 
-// tokens, output: bfloat16 [tokens, width], from a multiple of 16 bytes on; width a multiple of 32. Tokens run as many
-// learners as `choice` says, or the gate where that is null; a gate there need not be where it is not. The rows of
-// `output` are filled for tokens that stand in no tile: zeros for 0 learners, NaN for an impossible number. Gives what
-// CUDA says, or nullptr. At most kMostOrdered learners.
+// tokens, output: bfloat16 [tokens, width], from a multiple of 16 bytes on; width a multiple of 32; as many and as wide
+// as choose_on_gpu() takes. Tokens run as many learners as `choice` says, or the gate where that is null; a gate there
+// need not be where it is not. The rows of `output` are filled for tokens that stand in no tile: zeros for 0 learners,
+// NaN for an impossible number. Gives what CUDA says, or nullptr. At most kMostOrdered learners.
 const char* place_tokens_on_gpu(const void* tokens, int64_t width, const int64_t* choice, const GateOfTokens* gate,
                                 const TokenTiles& to, void* output, void* stream);
 

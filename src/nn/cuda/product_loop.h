@@ -27,15 +27,15 @@ inline constexpr int kMultiplying = 2, kHalves = 2, kStages = 4;
 inline constexpr int kRowsOfBlock = kHalves * kProductRows, kTileRows = kCluster * kRowsOfBlock;
 inline constexpr int kColumns = kProductColumns, kColumnsToCopy = kColumns / kCluster;
 inline constexpr int kLoopThreads = (1 + kMultiplying) * kWarpgroup, kStepsOfTile = kTileDepth / 16;
-inline constexpr int kLanes = 32, kWarpsOfWarpgroup = kWarpgroup / kLanes;
+inline constexpr int kWarpsOfWarpgroup = kWarpgroup / kLanes;
 
 // A tile of the result of a cluster: kTileRows x kColumns.
 struct ProductTile {
   int row = -1;         // of the left matrix
   int left_column = 0;  // the first that is multiplied
   int right_row = 0;
-  int column = 0;  // of the result, in tiles
-  int steps = 0;   // of kTileDepth numbers that are multiplied and added
+  int tile_column = 0;  // of the result: of its columns of tiles
+  int steps = 0;        // of kTileDepth numbers that are multiplied and added
 };
 
 // Eight numbers of a row side by side, 16 bytes.
@@ -150,7 +150,7 @@ __device__ void find_rows(const Job& job, const typename Job::Tile& tile, LoopRo
 // Of every kRowGroup columns of a tile a thread has eight side by side.
 inline constexpr int kGroup = static_cast<int>(kRowGroup), kGroups = kColumns / kGroup;
 __device__ inline int first_column(const ProductTile& tile, int group) {
-  return tile.column * kColumns + group * kGroup + static_cast<int>(threadIdx.x) % 4 * 8;
+  return tile.tile_column * kColumns + group * kGroup + static_cast<int>(threadIdx.x) % 4 * 8;
 }
 
 // One warpgroup: its tile. added: that of the first group; the next is read while one is at work.
@@ -232,7 +232,7 @@ __device__ void multiply_tiles(const Job& job, int warpgroup, Shared& shared) {
 
 template <class Job>
 __global__ void __launch_bounds__(kLoopThreads, 1) __cluster_dims__(kCluster)
-    multiply(const Job job, const __grid_constant__ Tiles left, const __grid_constant__ Tiles right) {
+    product_loop(const Job job, const __grid_constant__ Tiles left, const __grid_constant__ Tiles right) {
   auto& shared = shared_memory<LoopShared<typename Job::Plan>>();
   if (threadIdx.x == 0) {
     for (int stage = 0; stage < kStages; ++stage) {
@@ -269,8 +269,8 @@ const char* multiply_on_gpu(const Job& job, const Matrix& left, const Matrix& ri
   const char* failure = tiles_of(left.at, left.rows, left.columns, kRowsOfBlock, &left_tiles);
   if (!failure) failure = tiles_of(right.at, right.rows, right.columns, kColumnsToCopy, &right_tiles);
   if (failure) return failure;
-  return launch_everywhere(multiply<Job>, kLoopThreads, sizeof(LoopShared<typename Job::Plan>), stream, job, left_tiles,
-                           right_tiles);
+  return launch_everywhere(product_loop<Job>, kLoopThreads, sizeof(LoopShared<typename Job::Plan>), stream, job,
+                           left_tiles, right_tiles);
 }
 
 }  // namespace acm::nn::hopper
