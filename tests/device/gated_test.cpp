@@ -1,7 +1,6 @@
 // Gated execution by the kernels for GPUs: on a GPU, or on the CPU where they are built without CUDA (emulated/).
 #include "acm/gated_on_gpu.h"
 
-#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -21,6 +20,7 @@
 #include "acm/cuda/gated_products.h"
 #include "acm/cuda/token_rows.h"
 #include "core/random.h"
+#include "device/nothing_is_zero_by_chance.h"
 #include "device/test_device.h"
 #include "nn/autocast.h"
 #include "nn/cuda/stream.h"
@@ -36,16 +36,6 @@ using test::relative_difference;
 constexpr int64_t kLearners = 4;
 
 void* stream() { return nn::OnGpu(test_device()).stream(); }
-
-// While it lives, what at::empty() gives is NaN (or the largest integer): memory that must not matter then does where
-// it does.
-class NothingIsZeroByChance {
- public:
-  NothingIsZeroByChance() { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true); }
-  ~NothingIsZeroByChance() { at::globalContext().setDeterministicAlgorithms(false, false); }
-  NothingIsZeroByChance(const NothingIsZeroByChance&) = delete;
-  NothingIsZeroByChance& operator=(const NothingIsZeroByChance&) = delete;
-};
 
 TEST(TokensOnAGpu, AreOrderedByFallingCountAndStay) {
   for (const int64_t rows : {1, 5, 1024, 1025, 2100}) {

@@ -1,7 +1,6 @@
 // Masked learners by products of our own: on a GPU, or on the CPU where the kernels are built without CUDA (emulated/).
 #include "acm/masked_on_gpu.h"
 
-#include <ATen/Context.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
@@ -13,6 +12,8 @@
 #include "acm/cuda/masked_products.h"
 #include "acm/mixed_on_gpu.h"
 #include "core/random.h"
+#include "device/gated_layers.h"
+#include "device/nothing_is_zero_by_chance.h"
 #include "device/test_device.h"
 #include "nn/autocast.h"
 #include "unit/acm/masked_reference.h"
@@ -38,8 +39,6 @@ struct MaskedCase {
   }
 };
 
-using Layers = std::vector<std::shared_ptr<AcmLayer>>;
-
 // With numbers of gates and learners as bfloat16 has them.
 Layers rounded_layers(const MaskedCase& c, at::Device device) {
   Layers layers;
@@ -56,22 +55,25 @@ Layers rounded_layers(const MaskedCase& c, at::Device device) {
   return layers;
 }
 
-std::vector<GatedSite> sites_of(const Layers& layers) {
-  std::vector<GatedSite> sites;
-  for (const auto& layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
-  return sites;
-}
-
 at::Tensor rounded_tokens(int64_t width) {
   return random_tensor({kSamples, tokens_of_sample(), width}, at::kFloat, 2).to(at::kBFloat16).to(at::kFloat);
 }
 
-class MaskedOnAGpu : public testing::TestWithParam<MaskedCase> {
- protected:
-  // What at::empty() gives is NaN (or the largest integer): memory that must not matter then does where it does.
-  void SetUp() override { at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true); }
-  void TearDown() override { at::globalContext().setDeterministicAlgorithms(false, false); }
+// Layers and tokens on the device.
+struct There {
+  Layers layers;
+  at::Tensor tokens;
+  explicit There(const MaskedCase& c)
+      : layers(rounded_layers(c, test_device())), tokens(rounded_tokens(c.width).to(test_device())) {}
+  bool has_own() const { return has_own_masked_products(at::kBFloat16, sites_of(layers).front()); }
+  std::vector<GatedPass> run(KeptTensors& kept, const std::vector<at::Tensor>& choices = {},
+                             int64_t samples = kSamples) const {
+    const nn::Autocast autocast(test_device(), true);
+    return run_masked_on_gpu(tokens.narrow(0, 0, samples), sites_of(layers), kept, choices);
+  }
 };
+
+class MaskedOnAGpu : public testing::TestWithParam<MaskedCase> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, MaskedOnAGpu,
                          testing::Values(MaskedCase{1, 32, 4, 16, 5}, MaskedCase{3, 224, 8, 8, 19, 1},
                                          MaskedCase{2, 64, 4, 64, 32}, MaskedCase{3, 32, 3, 64, 1, 1},
@@ -80,23 +82,22 @@ INSTANTIATE_TEST_SUITE_P(Shapes, MaskedOnAGpu,
 
 TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
   const at::NoGradGuard no_grad;
+  const NothingIsZeroByChance nan;
   const MaskedCase& c = GetParam();
-  const Layers reference = rounded_layers(c, at::kCPU), there = rounded_layers(c, test_device());
+  const Layers reference = rounded_layers(c, at::kCPU);
+  const There there(c);
   const auto sites = static_cast<int64_t>(c.sites);
-  const at::Tensor tokens = rounded_tokens(c.width), tokens_there = tokens.to(test_device()),
+  const at::Tensor tokens = rounded_tokens(c.width),
                    given = test::random_choice(sites * kSamples * tokens_of_sample(), c.learners, 7)
                                .view({sites, kSamples, tokens_of_sample()});
   if (!has_masked_products({c.width, c.learners, c.learner_width}))
     GTEST_SKIP() << "a GPU of another compute capability than 9.0";
-  ASSERT_TRUE(has_own_masked_products(at::kBFloat16, sites_of(there).front()));
+  ASSERT_TRUE(there.has_own());
   KeptTensors kept;
   const auto given_there = given.to(test_device()).unbind(0);
   const auto check = [&](bool gives) {
     const int64_t before = host_syncs();
-    const auto run = [&] {
-      const nn::Autocast autocast(test_device(), true);
-      return run_masked_on_gpu(tokens_there, sites_of(there), kept, gives ? given_there : std::vector<at::Tensor>());
-    };
+    const auto run = [&] { return there.run(kept, gives ? given_there : std::vector<at::Tensor>()); };
     const auto passes = run(), again = run();
     EXPECT_EQ(host_syncs(), before);
     ASSERT_EQ(passes.size(), c.sites);
@@ -118,7 +119,7 @@ TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
   check(true);
   // Parameters that changed are laid out anew.
   const auto change = [&](const std::function<void(AcmLayer&)>& how) {
-    for (const Layers& layers : {reference, there}) how(*layers.back());
+    for (const Layers& layers : {reference, there.layers}) how(*layers.back());
     check(false);
   };
   change([](AcmLayer& layer) { layer.w2.detach().mul_(2); });
@@ -127,16 +128,14 @@ TEST_P(MaskedOnAGpu, RunsWhatGatesChooseOrWhatIsGiven) {
 
 TEST(MaskedOnAGpu, RunsNoneOfFewerThanNoneAndAllOfMoreThanThereAre) {
   const at::NoGradGuard no_grad;
+  const NothingIsZeroByChance nan;
   const MaskedCase c{1, 32, 4, 16, 5};
-  const Layers there = rounded_layers(c, test_device());
-  const at::Tensor tokens = rounded_tokens(c.width).to(test_device());
-  const nn::Autocast autocast(test_device(), true);
-  if (!has_own_masked_products(at::kBFloat16, sites_of(there).front()))
-    GTEST_SKIP() << "a GPU of another compute capability than 9.0";
+  const There there(c);
+  if (!there.has_own()) GTEST_SKIP() << "a GPU of another compute capability than 9.0";
   KeptTensors kept;
   const auto run = [&](int64_t count) {
-    const at::Tensor choice = at::full({kSamples, tokens_of_sample()}, count, tokens.options().dtype(at::kLong));
-    return run_masked_on_gpu(tokens, sites_of(there), kept, {choice}).front().output.cpu();
+    const at::Tensor choice = at::full({kSamples, tokens_of_sample()}, count, there.tokens.options().dtype(at::kLong));
+    return there.run(kept, {choice}).front().output.cpu();
   };
   EXPECT_TRUE(run(-1).equal(run(0)));
   EXPECT_TRUE(run(c.learners + 1).equal(run(c.learners)));
@@ -145,18 +144,15 @@ TEST(MaskedOnAGpu, RunsNoneOfFewerThanNoneAndAllOfMoreThanThereAre) {
 
 TEST(MaskedOnAGpu, RunsNoTokensAndThenSome) {
   const at::NoGradGuard no_grad;
+  const NothingIsZeroByChance nan;
   const MaskedCase c{2, 32, 4, 16, 5};
-  const Layers there = rounded_layers(c, test_device());
-  const at::Tensor tokens = rounded_tokens(c.width).to(test_device());
-  const nn::Autocast autocast(test_device(), true);
+  const There there(c);
   KeptTensors kept, fresh;
-  const auto none = run_masked_on_gpu(tokens.narrow(0, 0, 0), sites_of(there), kept);
+  const auto none = there.run(kept, {}, 0);
   ASSERT_EQ(none.size(), c.sites);
-  EXPECT_EQ(none.back().output.sizes(), tokens.narrow(0, 0, 0).sizes());
+  EXPECT_EQ(none.back().output.sizes(), there.tokens.narrow(0, 0, 0).sizes());
   EXPECT_EQ(none.back().choice.numel(), 0);
-  EXPECT_TRUE(run_masked_on_gpu(tokens, sites_of(there), kept)
-                  .back()
-                  .output.equal(run_masked_on_gpu(tokens, sites_of(there), fresh).back().output));
+  EXPECT_TRUE(there.run(kept).back().output.equal(there.run(fresh).back().output));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "acm/mixed_on_gpu.h"
+#include "device/gated_layers.h"
 #include "device/test_device.h"
 #include "nn/autocast.h"
 #include "nn/random_tensor.h"
@@ -41,14 +42,6 @@ struct MixedCase {
               << " learners, " << c.sites << " sites";
   }
 };
-
-using Layers = std::vector<std::shared_ptr<AcmLayer>>;
-
-std::vector<GatedSite> sites_of(const Layers& layers) {
-  std::vector<GatedSite> sites;
-  for (const auto& layer : layers) sites.push_back({layer->weights(), *layer->gate(), layer->shape().min_k});
-  return sites;
-}
 
 class MixedOnAGpu : public testing::TestWithParam<MixedCase> {
  protected:

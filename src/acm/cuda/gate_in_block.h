@@ -10,6 +10,8 @@
 namespace acm::in_block {
 
 using namespace nn::hopper;
+using nn::kAllLanes;
+using nn::kLanes;
 
 // A block has 16 tokens, which come into shared memory at once and may leave it from there. Its warps share the numbers
 // of a token for the first layer of a gate, and then its threads the units and logits. With 32 tokens or half as many
@@ -19,7 +21,6 @@ inline constexpr int kChunk = 8, kStep = 4 * kChunk;  // numbers that a lane rea
 inline constexpr int kStepOfBlock = kWarps * kStep;   // numbers of a token that all warps read at once
 inline constexpr int kTileUnits = 8;                  // units of a product
 inline constexpr int kOfToken = kThreads / kTokens;   // threads
-inline constexpr unsigned kAllLanes = 0xffffffff;
 
 template <int kUnits>
 struct Units {
@@ -174,7 +175,7 @@ __device__ int64_t run_gate(const GateOfTokens& gate, int64_t rows, int width, B
 // Calls run with a constant: how many tiles hold so many units, at most kMostGateUnits.
 template <class Run>
 const char* by_unit_tiles(int64_t units, Run run) {
-  switch ((units + kTileUnits - 1) / kTileUnits) {
+  switch (padded_units(units) / kTileUnits) {
     case 0:
       return run(std::integral_constant<int, 0>{});
     case 1:

@@ -1,7 +1,6 @@
 #include "acm/cuda/gated_products.h"
 
 #include "acm/cuda/token_tiles.h"
-#include "nn/cuda/gelu.h"
 #include "nn/cuda/product_loop.h"
 
 namespace acm {

@@ -18,10 +18,11 @@ using nn::first_item;
 using nn::Gelu;
 using nn::gelu;
 using nn::item_distance;
+using nn::kAllLanes;
+using nn::kLanes;
 using nn::launch;
 
-constexpr int kThreads = 256, kLanes = 32;
-constexpr unsigned kAllLanes = 0xffffffff;
+constexpr int kThreads = 256;
 constexpr const char* kTooManyRows = "too many rows at once";
 
 // - log(-log(u)). The float nearest to u would lose what keeps u from 1.

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/quotient.h"
+
 namespace acm {
 
 // Gates of two layers on a GPU of compute capability 9.0, tokens and weights of the first layer in bfloat16. All
@@ -18,7 +20,7 @@ struct GateOfTokens {
   float* logits;       // [tokens, allowed]
   int64_t* choice;  // [tokens]: min_k + the class of the largest logit; one that is not a number counts as the largest
 };
-constexpr int64_t padded_units(int64_t units) { return (units + 7) / 8 * 8; }
+constexpr int64_t padded_units(int64_t units) { return quotient_up(units, int64_t{8}) * 8; }
 
 // tokens: bfloat16 [rows, width], from a multiple of 16 bytes on; 1 to kMostTokens of them, width a multiple of 32 and
 // at most kMostTokenWidth. `gate`: so many gates of the same sizes, of 1 to kMostGateUnits units, whose numbers stand

@@ -7,11 +7,12 @@
 namespace acm {
 namespace {
 
+using nn::kAllLanes;
+using nn::kLanes;
 using nn::launch;
 
 constexpr int64_t kMostExact = int64_t{1} << 24;  // float32 counts so far
-constexpr int kRowThreads = 128, kSegment = 1024, kLanes = 32;
-constexpr unsigned kAllLanes = 0xffffffff;
+constexpr int kRowThreads = 128, kSegment = 1024;
 
 // Tokens are ordered by falling class: their count, but those of impossible counts come last, as class 0. A block has
 // kSegment tokens, one a thread.

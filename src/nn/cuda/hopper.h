@@ -16,7 +16,6 @@ namespace acm::nn::hopper {
 // setmaxnreg.
 
 inline constexpr int kCluster = 2;      // blocks that run beside one another and can fill each other's shared memory
-inline constexpr int kLanes = 32;       // threads of a warp
 inline constexpr int kWarpgroup = 128;  // threads
 inline constexpr int kTileDepth = 64;   // bfloat16 numbers of a row of a tile: 128 bytes
 

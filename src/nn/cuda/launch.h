@@ -8,6 +8,10 @@
 
 namespace acm::nn {
 
+// Threads of a warp, and the mask of all of them.
+inline constexpr int kLanes = 32;
+inline constexpr unsigned kAllLanes = 0xffffffff;
+
 inline constexpr int64_t kMostBlocks = 65536;  // more work than that is shared by strides
 
 // What a thread of a kernel does first, and how far on its next is.

@@ -13,8 +13,7 @@
 namespace acm::nn {
 namespace {
 
-constexpr int kThreads = 256, kLanes = 32, kWarps = kThreads / kLanes;
-constexpr unsigned kAllLanes = 0xffffffff;
+constexpr int kThreads = 256, kWarps = kThreads / kLanes;
 
 // Which part of a row a thread holds in registers: every threads_of_row-th chunk, at most `chunks`. A block has as many
 // rows at a time as its threads allow.

@@ -15,7 +15,7 @@
 
 namespace acm::nn::hopper {
 
-inline constexpr int kCluster = 1, kLanes = 32, kWarpgroup = 128, kTileDepth = 64;
+inline constexpr int kCluster = 1, kWarpgroup = 128, kTileDepth = 64;
 
 class Barrier {
  public:
