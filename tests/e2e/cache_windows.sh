@@ -51,7 +51,7 @@ for start in '2 3' '1 12'; do
   begin "$ranks" 1 killed "${killed[@]}"
   for ((rank = 0; rank < ranks; rank++)); do wait_until rank_pid killed "$rank" >/dev/null; done
   wait_until is_at "$step"
-  pids=$(for ((rank = 0; rank < ranks; rank++)); do rank_pid killed "$rank"; done)
+  pids=$(for ((rank = 0; rank < ranks; rank++)); do printf "%s " "$(rank_pid killed "$rank")"; done)
   # shellcheck disable=SC2086  # one word for each rank: they would go on for a while without mpirun
   kill -KILL "$job" $pids
   ends_with 137
